@@ -1,7 +1,8 @@
 """Measure scale: .venv/bin/python scripts/bench_scale.py [--only SECTION …].
 
 Prints a table and writes it, also as JSON, to scripts/results/scale-cpu.{md,json}; with *--only* these sections alone
-are replaced. Ten million stored scores take about a quarter of an hour on a machine that does nothing else.
+are replaced. Run it on a machine that does nothing else: the processes take about twenty minutes, and ten million
+stored scores about half an hour.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.figures import Figure, save
+from benchmarks.processes import process_figures
 from benchmarks.stored_scores import stored_figures
 
 SECTIONS: Mapping[str, Callable[[], Sequence[Figure]]] = {
+    "processes": process_figures,
     "stored": lambda: stored_figures((10_000, 1_000_000, 10_000_000)),
 }
 

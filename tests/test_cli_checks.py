@@ -187,8 +187,9 @@ def test_similar_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_url_is_no_name_of_a_model() -> None:
-    with pytest.raises(ModelError, match=r"is a URL: .* write openai:NAME@http://127\.0\.0\.1:8015/v1$"):
-        check_model("http://127.0.0.1:8015/v1")
+    for use in (check_model, load_model, ModelSpec):
+        with pytest.raises(ModelError, match=r"is a URL: .* write openai:NAME@http://127\.0\.0\.1:8015/v1$"):
+            use("http://127.0.0.1:8015/v1")
     with pytest.raises(ModelError, match=r"write openai:NAME@URL$"):
         check_model("https://user:geheim@127.0.0.1/v1")
     with pytest.raises(UsageError, match=r"lacks http:// or https:// after the last @: write openai:MODEL@URL"):

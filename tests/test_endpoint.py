@@ -294,14 +294,14 @@ def test_commands_take_endpoints_and_estimate_them(
         assert planned["requests"] == 12
         spent = Budget()
         connect(server.name, spent)
-        assert planned["probes"] == spent.requests
+        assert planned["probes"] == spent.requests + 1, "the last shows whether the model is still the same"
         assert main([*arguments, "-m", server.name, "--dry-run"]) == 0
         printed = capsys.readouterr()
-        assert f"endpoints: {12 + spent.requests} requests, about" in printed.out
+        assert f"endpoints: {13 + spent.requests} requests, about" in printed.out
         assert "endpoints:" not in printed.err, "the estimate that is not measured is left out"
         assert planned["price"] == pytest.approx(2e-6 * planned["tokens"])
         assert sum(body["prompt"].startswith(("The river", "<s>")) for body in server.requests) < len(server.requests)
-        assert main([*arguments, "-m", server.name, "--max-requests", str(12 + spent.requests)]) == 0
+        assert main([*arguments, "-m", server.name, "--max-requests", str(13 + spent.requests)]) == 0
         assert "endpoints: 12 requests, about" in capsys.readouterr().err
         assert main([*arguments, "-m", server.name, "--max-requests", "3", "-a", "zlib"]) == 1
         refused = capsys.readouterr().err

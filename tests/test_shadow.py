@@ -5,7 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import multiprocessing
+import os
 import shutil
+import signal
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +27,7 @@ from llm_mia.passages import Passages
 from llm_mia.scoring import score_to_disk
 from llm_mia.shadow import Shadows, ShadowsPlan, ShadowsRecord, plan_shadows, read_shadows, shadow_table, train_shadows
 from llm_mia.signals import Step, signals_of
-from llm_mia.store import from_json, read_signals, to_json
+from llm_mia.store import RunDirectory, differences, from_json, read_run, read_signals, to_json
 from llm_mia.training import EarlyStopping, Method, Recipe, read_training
 from tests.conftest import sentences
 
@@ -62,6 +67,44 @@ def contents(folder: Path) -> dict[str, str]:
 def test_shadows_that_are_trained_at_the_same_time_are_the_same(shadows: Shadows, tiny: str, tmp_path: Path) -> None:
     train_shadows(pool(), tiny, out=tmp_path / "shadows", shadows=4, recipe=RECIPE, processes=2)
     assert contents(tmp_path / "shadows") == contents(shadows.path)
+
+
+def test_passes_that_run_at_the_same_time_are_the_same_after_a_process_was_killed(
+    shadows: Shadows, tiny: str, tmp_path: Path
+) -> None:
+    """Of a folder of trained shadows all passes but the first are missing."""
+    out, first = tmp_path / "shadows", shadows.roles[0]
+    shutil.copytree(shadows.path, out)
+    before = read_run(shadows.path)
+    with RunDirectory(out) as run:
+        run.update(passes={first: before.passes[first]}, wall_seconds={first: 1.0})
+    for folder in (out / "signals").iterdir():
+        if folder.name != first:
+            shutil.rmtree(folder)
+
+    def kill() -> None:
+        while not (running := multiprocessing.active_children()):
+            time.sleep(0.01)
+        os.kill(running[0].pid or 0, signal.SIGKILL)
+
+    killing = threading.Thread(target=kill)
+    killing.start()
+    steps: list[Step] = []
+
+    def train() -> None:
+        train_shadows(pool(), tiny, out=out, shadows=4, recipe=RECIPE, processes=2, progress=steps.append)
+
+    with pytest.raises(ModelError, match=r"^shadow-01: the process that read the pool by it was killed by signal 9"):
+        train()
+    killing.join()
+    assert not multiprocessing.active_children()
+    train()
+    assert contents(out) == contents(shadows.path)
+    after = read_run(out)
+    assert not [*differences(before.passes, after.passes)]
+    assert after.wall_seconds.keys() == before.passes.keys()
+    last = next(step for step in reversed(steps) if step.name == "signals of 4 models")
+    assert (last.passages, last.bytes, last.kept) == (4 * 20, last.total_bytes, 4 * 20)
 
 
 def test_models_are_loaded_as_they_were_trained(tiny: str, shadows: Shadows) -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "check_model",
     "check_temperature",
     "missing_config_message",
+    "refuse_url",
     "similar_path",
 ]
 
@@ -163,11 +164,20 @@ def _check_endpoint(name: str, *, causal: bool) -> None:
         )
 
 
-def _check_hub_name(name: str, shown: str, similar: str) -> None:
-    if name.lower().startswith(("http://", "https://")):
+def refuse_url(name: object) -> None:
+    """Refuse a URL in place of the name of a model, and say how a model behind an endpoint is named.
+
+    Raises:
+        ModelError: it is a URL.
+    """
+    if isinstance(name, str) and name.lower().startswith(("http://", "https://")):
         # A URL with a user or a query may hold a key, so it is not repeated.
         url = "URL" if "@" in name or "?" in name else name
         raise ModelError(f"the name of a model is a URL: for the model NAME of a server write {ENDPOINT}NAME@{url}")
+
+
+def _check_hub_name(name: str, shown: str, similar: str) -> None:
+    refuse_url(name)
     if not HUB_ID.fullmatch(name) or name.startswith(("-", ".")):
         raise ModelError(f"{shown}: no such folder or file{similar or ': correct the path'}")
     if similar and "/" not in name:  # for a hub id without an owner no network is needed to see what was meant

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ModelError, UsageError
 from ..records import CONTINUATIONS, FIELDS
 from ._protocols import Backend, Rewriter, Tokenizer
-from .checking import ENDPOINT, check_device, check_dtype, check_temperature
+from .checking import ENDPOINT, check_device, check_dtype, check_temperature, refuse_url
 
 if TYPE_CHECKING:
     from .endpoint import Budget, ContinuingEndpoint, EndpointBackend
@@ -36,7 +36,11 @@ class ModelSpec:
     )
 
     def __post_init__(self) -> None:
-        """Raise `UsageError` for a device or a precision that does not exist, or a temperature that is not above 0."""
+        """Raise `UsageError` for a device or a precision that does not exist, or a temperature that is not above 0.
+
+        A URL in place of a name raises `ModelError`.
+        """
+        refuse_url(self.name)
         check_device(self.device)
         check_dtype(self.dtype)
         check_temperature(self.temperature)
@@ -186,6 +190,7 @@ def load_model(
         ModelError: there is no such model, it is not a causal language model, or its weights are damaged.
         MissingExtraError: the model needs a package that is not installed.
     """
+    refuse_url(model)
     check_device(device)
     check_dtype(dtype)
     check_temperature(temperature)

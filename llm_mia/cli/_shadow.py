@@ -37,8 +37,8 @@ def shadow(
         typer.Option(
             min=1,
             metavar="COUNT",
-            help="Number of models that are trained at the same time; only on the CPU. They share its cores, so this "
-            "is faster for small models only, and each needs memory for itself.",
+            help="Number of models that are trained, and then read the pool, at the same time; only on the CPU. They "
+            "share its cores, so this is faster for small models only, and each needs memory for itself.",
             rich_help_panel=TRAINING,
         ),
     ] = 1,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._evidence import Population, ShadowLikelihoods, ShadowPopulation, TokenFrequencies
 from ._findings import Interval, Note, Standing
-from ._models import DTypeChoice, EndpointRecord, ModelRecord
+from ._models import DTypeChoice, EndpointRecord, ModelRecord, RoundingRecord
 from ._names import SharedNames, count_distinct, number_by_name, number_names, values_at, without_gaps
 from ._runs import (
     OF_TARGET,
@@ -14,6 +14,7 @@ from ._runs import (
     BlockSize,
     FilesRecord,
     InputRecord,
+    LeftOut,
     PassRecord,
     RunRecord,
     WrittenTokens,
@@ -49,12 +50,14 @@ __all__ = [
     "InputRecord",
     "IntArray",
     "Interval",
+    "LeftOut",
     "ModelRecord",
     "Note",
     "PassRecord",
     "Passage",
     "Plain",
     "Population",
+    "RoundingRecord",
     "RunRecord",
     "ShadowLikelihoods",
     "ShadowPopulation",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +30,7 @@ from ..training import Method, Recipe, TrainingRecord, explained_damage
 from ._measures import measured
 from ._plan import plan_of, refuse_other, spec_of
 from ._pool import Pool, read_pool, stored_pool, write_pool
+from ._pool_passes import PoolPass, run_side_by_side
 from ._record import ShadowsPlan
 from ._shadows import MODELS, RECORD, SPLIT, Shadows, read_shadows
 
@@ -67,7 +68,8 @@ def train_shadows(
         recipe: how each is trained; None: `Recipe()`, 3 epochs with LoRA. For a set of shadows that says something
             about a target it is the recipe of the target.
         seed: draws which shadow is trained on which documents, see `draw_halves`.
-        processes: how many shadows are trained at the same time on the CPU, see `llm_mia.training.train_side_by_side`.
+        processes: how many shadows are trained at the same time on the CPU, and then read the pool at the same time,
+            see `llm_mia.training.compute_side_by_side`.
         window_tokens: longest input fed to a model in a pass, see `llm_mia.signals`.
         limits: how much of a pass is computed, kept and written at once.
         progress: called after every step of a training, and after every batch of a pass.
@@ -99,7 +101,7 @@ def train_shadows(
             trained = _train_all(run, plan, contents, spec, processes, progress)
         # A model of the hub may have come to this machine only now.
         plan = replace(plan, base_sha256=plan.base_sha256 or next(iter(trained.values())).base_sha256)
-        dtype = _run_passes(run, plan, spec, window_tokens, limits, progress)
+        dtype = _run_passes(run, plan, spec, processes, window_tokens, limits, progress)
         report_activity(progress, "comparing members and non-members")
         run.write_record(RECORD, measured(run, plan, trained, dtype))
     return read_shadows(out)
@@ -139,12 +141,12 @@ def _train_all(
     run: RunDirectory, plan: ShadowsPlan, pool: Pool, spec: ModelSpec, processes: int, progress: Progress | None
 ) -> dict[str, TrainingRecord]:
     """Train each shadow model that is not trained; returns the record of each by its role."""
-    from ..training import train_side_by_side
+    from ..training import compute_side_by_side
 
     trainings = _trainings(run, plan, pool, spec)
-    if processes != 1:
-        name = f"training {len(trainings)} shadow models"
-        train_side_by_side(trainings, processes, name=name, progress=progress)
+    left = [training for training in trainings if not (training.out / "training.json").exists()]
+    if processes != 1 and left:
+        compute_side_by_side(left, processes, name=f"training {len(left)} shadow models", progress=progress)
         progress = None  # their steps were reported
     return {training.name: training.run(progress) for training in trainings}
 
@@ -182,6 +184,7 @@ def _run_passes(
     run: RunDirectory,
     plan: ShadowsPlan,
     spec: ModelSpec,
+    processes: int,
     window_tokens: int | None,
     limits: Limits | None,
     progress: Progress | None,
@@ -191,18 +194,24 @@ def _run_passes(
     models = {role: replace(spec, name=run.path / MODELS / role, revision=None) for role in plan.roles}
     if plan.recipe.method is not Method.SCRATCH:
         models[REFERENCE] = spec
-    first = plan.roles[0]
+
+    def run_alone(models: Mapping[str, ModelSpec]) -> None:
+        with explained_damage(Path(model.name) for model in models.values()):
+            planned = [PlannedPass(role, role, role, inputs) for role in models]
+            run_passes(run, inputs, models, planned, window_tokens=window_tokens, limits=limits, progress=progress)
+
     # The precision is chosen once: by a measurement for each model, shadows would differ by their rounding.
-    for roles in ([first], [role for role in models if role != first]):
-        dtype = run.record.passes[first].model.dtype if first in run.record.passes else "auto"
-        with explained_damage(run.path / MODELS / role for role in roles):
-            run_passes(
-                run,
-                inputs,
-                {role: models[role].in_precision(dtype) for role in roles},
-                [PlannedPass(role, role, role, inputs) for role in roles],
-                window_tokens=window_tokens,
-                limits=limits,
-                progress=progress,
-            )
-    return run.record.passes[first].model.dtype
+    first, *others = models
+    dtype = run.record.passes[first].model.dtype if first in run.record.passes else "auto"
+    run_alone({first: models[first].in_precision(dtype)})
+    dtype = run.record.passes[first].model.dtype
+    rest = {role: models[role].in_precision(dtype) for role in others}
+    if processes != 1:
+        size = (inputs.passages, inputs.bytes)
+        passes = [
+            PoolPass(run.path, plan.pool_sha256, *size, role, model, window_tokens, limits)
+            for role, model in rest.items()
+        ]
+        run_side_by_side(run, passes, processes, progress=progress)
+    run_alone(rest)  # of those that were run, it checks that they are of these models
+    return dtype

@@ -13,13 +13,16 @@ from ._record import TrainingRecord, explained_damage, read_training, refuse_dam
 
 if TYPE_CHECKING:
     from ._estimating import estimate_models
-    from ._side_by_side import Training, train_side_by_side
+    from ._side_by_side import Ask, Job, compute_side_by_side
     from ._train import train
+    from ._training import Training
     from ._updates import Guarantee, Updates, next_token_loss
 
 __all__ = [
+    "Ask",
     "EarlyStopping",
     "Guarantee",
+    "Job",
     "Method",
     "Privacy",
     "Recipe",
@@ -27,23 +30,25 @@ __all__ = [
     "TrainingRecord",
     "Updates",
     "check_privacy",
+    "compute_side_by_side",
     "estimate_models",
     "explained_damage",
     "next_token_loss",
     "read_training",
     "refuse_damaged",
     "train",
-    "train_side_by_side",
 ]
 
 _MODULES = {
+    "Ask": "_side_by_side",
     "Guarantee": "_updates",
-    "Training": "_side_by_side",
+    "Job": "_side_by_side",
+    "Training": "_training",
     "Updates": "_updates",
+    "compute_side_by_side": "_side_by_side",
     "estimate_models": "_estimating",
     "next_token_loss": "_updates",
     "train": "_train",
-    "train_side_by_side": "_side_by_side",
 }
 
 

@@ -27,9 +27,9 @@ from ._folder import Task, finished_training
 from ._loop import Loop, trained_weights
 from ._model import build_model, cuda_devices, dropping
 from ._recipe import Method
-from ._side_by_side import Training
 from ._texts import prepare_texts, texts_sha256
 from ._train import updates_of
+from ._training import Training
 
 __all__ = ["estimate_models"]
 

@@ -1,45 +1,49 @@
-"""Trains several models at the same time, each in a process of its own: small models do not keep many cores busy."""
+"""Computes several jobs at the same time, each in a process of its own: small models do not keep many cores busy."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 
-from ..backends import ModelSpec
 from ..errors import LlmMiaError, ModelError, UsageError
 from ..signals import Progress, Step
-from ._recipe import Recipe
-from ._record import TrainingRecord
-from ._train import train
 
-__all__ = ["Training", "train_side_by_side"]
+__all__ = ["Ask", "Job", "compute_side_by_side"]
+
+Ask = Callable[[Any], Any]
+"""Takes a question, and returns its answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Training:
-    """A model to train: the arguments of `train`, and the name of the model in messages."""
+class Job(Protocol):
+    """What a process computes; it is pickled on its way there."""
 
-    base: ModelSpec
-    texts: tuple[str, ...]
-    out: Path
-    recipe: Recipe
-    name: str
+    @property
+    def name(self) -> str:
+        """Of the model, in messages."""
 
-    def run(self, progress: Progress | None) -> TrainingRecord:
-        """Train the model by `train`, unless it is trained; a `ModelError` begins with the name."""
-        try:
-            return train(self.base, self.texts, self.out, self.recipe, name=f"training {self.name}", progress=progress)
-        except ModelError as error:
-            raise ModelError(f"{self.name}: {error}") from error
+    @property
+    def verb(self) -> str:
+        """What the process did with the model: ``trained``."""
+
+    @property
+    def passages(self) -> int:
+        """How many the steps add up to, as for bytes."""
+
+    @property
+    def bytes(self) -> int:
+        """Of UTF-8."""
+
+    def compute(self, report: Progress, ask: Ask) -> None:
+        """Do the work: *report* takes its steps, and *ask* gives the answers of the process that leads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,107 +60,125 @@ class Failure:
         return error
 
 
-def train_side_by_side(
-    trainings: Sequence[Training], processes: int, *, name: str = "training", progress: Progress | None = None
-) -> None:
-    """Train the models on the CPU, *processes* at a time, which share its cores.
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a process asks of the process that leads."""
 
-    Each model equals that of `train` with as many threads; with more threads a model may differ by rounding. Where a
-    training fails, the others are stopped; the same call continues all of them.
+    content: Any
+
+
+def compute_side_by_side(
+    jobs: Sequence[Job], processes: int, *, name: str, progress: Progress | None = None, answer: Ask | None = None
+) -> None:
+    """Compute the jobs on the CPU, *processes* at a time, which share its cores.
+
+    Each result equals that of a single process with as many threads; with more threads it may differ by rounding. Where
+    a job fails, the others are stopped; the same call continues all of them.
 
     Args:
-        trainings: the models.
-        processes: how many are trained at the same time. In a Python script, write the call under
+        jobs: what is computed.
+        processes: how many are computed at the same time. In a Python script, write the call under
             ``if __name__ == "__main__":``, because each process imports the script.
         name: what the progress bar calls the whole.
-        progress: called after every step of a training, with the sums of all.
+        progress: called after every step of a job, with the sums of all.
+        answer: answers the questions of the jobs, in this process.
 
     Raises:
         UsageError: *processes* is below 1, or this machine has a CUDA device.
-        ModelError: as `train` raises it, or a process was killed.
-        LlmMiaError: whatever else `train` raises.
+        ModelError: a job raises it, or a process was killed.
+        LlmMiaError: whatever else a job or *answer* raises.
     """
     if processes < 1:
         raise UsageError(f"`processes` is {processes}: give 1 or more")
     if torch.cuda.is_available():
-        raise UsageError("`processes` is for training on the CPU, and this machine has a CUDA device: leave it out")
+        raise UsageError("`processes` is for the CPU, and this machine has a CUDA device: leave it out")
     threads = max(1, torch.get_num_threads() // processes)
-    sums = Sums(trainings, name, progress)
+    sums = Sums(jobs, name, progress)
     running: dict[Connection, BaseProcess] = {}
-    at_work: dict[Connection, str] = {}
-    """The model that a process has reported last, or begins with."""
+    at_work: dict[Connection, Job] = {}
+    """The job that a process has reported last, or begins with."""
     with ExitStack() as ended:
-        for first in range(min(processes, len(trainings))):
-            shares = range(first, len(trainings), processes)
-            receiver, process = _start([(at, trainings[at]) for at in shares], threads)
+        for first in range(min(processes, len(jobs))):
+            connection, process = _start([(at, jobs[at]) for at in range(first, len(jobs), processes)], threads)
             ended.callback(process.join)
             ended.callback(process.terminate)
-            ended.callback(receiver.close)
-            running[receiver], at_work[receiver] = process, trainings[first].name
+            ended.callback(connection.close)
+            running[connection], at_work[connection] = process, jobs[first]
         while running:
             for ready in wait([*running]):
                 assert isinstance(ready, Connection)
                 try:
                     received = ready.recv()
-                except EOFError:
+                except (EOFError, ConnectionResetError):
                     _refuse_killed(running.pop(ready), at_work[ready])
                     continue
                 if isinstance(received, Failure):
                     raise received.error()
-                at_work[ready] = trainings[received[0]].name
+                if isinstance(received, Question):
+                    assert answer is not None, "the job asks nothing"
+                    ready.send(answer(received.content))
+                    continue
+                at_work[ready] = jobs[received[0]]
                 sums.add(*received)
 
 
-def _start(share: Sequence[tuple[int, Training]], threads: int) -> tuple[Connection, BaseProcess]:
-    """Start a process for a *share* of the trainings, each with its number; what it sends comes from the connection."""
+def _start(share: Sequence[tuple[int, Job]], threads: int) -> tuple[Connection, BaseProcess]:
+    """Start a process for a *share* of the jobs, each with its number; the connection leads to it."""
     context = multiprocessing.get_context("spawn")  # a process that is forked hangs where torch has started threads
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(sender, share, threads, os.getpid()), daemon=True)
+    here, there = context.Pipe()
+    process = context.Process(target=_work, args=(there, share, threads, os.getpid()), daemon=True)
     process.start()
-    sender.close()
-    return receiver, process
+    there.close()
+    return here, process
 
 
-def _work(sender: Connection, share: Sequence[tuple[int, Training]], threads: int, parent: int) -> None:
-    """Train the models of a *share* after each other; sends their steps, and the failure that ends the work."""
+def _work(leader: Connection, share: Sequence[tuple[int, Job]], threads: int, parent: int) -> None:
+    """Compute the jobs of a *share* after each other; sends their steps, and the failure that ends the work."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal interrupts every process; the parent ends this one
     torch.set_num_threads(threads)
-    for number, training in share:
+
+    def ask(question: Any) -> Any:
+        leader.send(Question(question))
+        return leader.recv()
+
+    for number, job in share:
 
         def report(step: Step, number: int = number) -> None:
             if os.getppid() != parent:  # the caller was killed: its next call must not meet this process
                 os._exit(1)
-            sender.send((number, step))
+            leader.send((number, step))
 
         try:
-            training.run(report)
+            job.compute(report, ask)
         except LlmMiaError as error:
-            sender.send(Failure(type(error), str(error)))
+            leader.send(Failure(type(error), str(error)))
             return
+        except (EOFError, ConnectionError):  # the process that leads was killed, or ends this one
+            os._exit(1)
 
 
-def _refuse_killed(process: BaseProcess, name: str) -> None:
-    """Raises `ModelError` where *process*, which trained the model *name*, did not end by itself."""
+def _refuse_killed(process: BaseProcess, job: Job) -> None:
+    """Raises `ModelError` where *process*, which computed *job* last, did not end by itself."""
     process.join()
     if process.exitcode:
         why = f"was killed by signal {-process.exitcode}" if process.exitcode < 0 else f"ended with {process.exitcode}"
         raise ModelError(
-            f"{name}: the process that trained it {why}, perhaps because the memory is full: the same call with a "
-            "smaller `processes` continues"
+            f"{job.name}: the process that {job.verb} it {why}, perhaps because the memory is full: the same call "
+            "with a smaller `processes` continues"
         )
 
 
 class Sums:
-    """Reports the steps of several trainings as the steps of a single piece of work."""
+    """Reports the steps of several jobs as the steps of a single piece of work."""
 
-    def __init__(self, trainings: Sequence[Training], name: str, progress: Progress | None) -> None:
+    def __init__(self, jobs: Sequence[Job], name: str, progress: Progress | None) -> None:
         self._name, self._progress = name, progress
-        self._texts = [len(training.texts) for training in trainings]
-        self._bytes = [sum(len(text.encode()) for text in training.texts) for training in trainings]
+        self._passages = [job.passages for job in jobs]
+        self._bytes = [job.bytes for job in jobs]
         self._steps: dict[int, Step] = {}
 
     def add(self, number: int, step: Step) -> None:
-        """Take in a step of the training with this number."""
+        """Take in a step of the job with this number."""
         if not self._progress or not step.total_bytes:
             return  # an activity, such as loading the model, which all do at different times
         self._steps[number] = step
@@ -167,7 +189,7 @@ class Sums:
                 sum(each.passages for _, each in steps),
                 sum(each.tokens for _, each in steps),
                 sum(self._bytes[at] * each.bytes // each.total_bytes for at, each in steps),
-                sum(self._texts),
+                sum(self._passages),
                 sum(self._bytes),
                 kept=sum(each.kept for _, each in steps),
             )
