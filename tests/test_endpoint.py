@@ -66,7 +66,7 @@ def test_signals_are_those_of_the_model(server: Server) -> None:
         ("no log-probabilities", "it gives no log-probabilities"),
         ("template", "chat template"),
         ("cutting", "it cuts the prompt"),
-        ("NaN", "it gives NaN, or nothing, as the log-probability of 1 tokens"),
+        ("NaN", "it gives NaN, or no number, as the log-probability of 1 tokens"),
         ("positive", "it gives 0.7 as a log-probability"),
         ("caching", "tokens that it has cached"),
         ("no probabilities", "sum to 1.98: they are no probabilities"),
@@ -305,7 +305,7 @@ def test_commands_take_endpoints_and_estimate_them(
         assert "endpoints: 12 requests, about" in capsys.readouterr().err
         assert main([*arguments, "-m", server.name, "--max-requests", "3", "-a", "zlib"]) == 1
         refused = capsys.readouterr().err
-        assert "the budget is spent: --max-requests is 3, and 3 are used; this does not suffice to measure" in refused
+        assert "the budget is spent: --max-requests is 3, and 3 are used; this is not enough to test" in refused
         assert main([*arguments, "-m", f"openai:other@{server.url}"]) == 1
         assert capsys.readouterr().err.count("\n") == 1
     assert main(["extract", texts, "-m", server.name, "-o", str(tmp_path / "extracted")]) == 1

@@ -123,6 +123,9 @@ def test_inspection_warns_where_no_client_is_named_and_where_a_path_leads_nowher
     with redirect_stdout(io.StringIO()) as out:
         assert main(["monitor", str(log), "--mapping", str(tmp_path / "map.toml"), "--inspect"]) == 0
     assert "map.toml: 'auth.keyid' is in none of the 20 lines." in out.getvalue()
+    with redirect_stdout(io.StringIO()) as again:
+        assert main(["monitor", "inspect", str(log), "--mapping", str(tmp_path / "map.toml")]) == 0
+    assert again.getvalue() == out.getvalue()
     (tmp_path / "map.toml").write_text('client = "auth.key_id"\nprompt = "text"\n')
     assert inspect_log(log, mapping=tmp_path / "map.toml").warnings == ()
 

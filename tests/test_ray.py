@@ -67,6 +67,7 @@ def test_options_that_do_not_fit_a_cluster_are_refused_in_a_line(
         (["score", passages, *words, "--processes", "2"], "--processes is the number of workers of --on"),
         (["score", "s3://bucket/in.jsonl", *words], "a URL is read with --on alone"),
         (["score", passages, *words, "--on", "ray", "--dry-run"], "--dry-run estimates the time in this process"),
+        (["score", passages, *words, "--on", "ray", "--samples", "2"], "--samples are drawn in this process"),
         (
             ["score", passages, "--target", "openai:m@http://127.0.0.1:9/v1", "-o", str(tmp_path), "--on", "ray"],
             "a single process asks a model behind an endpoint",
@@ -238,6 +239,15 @@ def test_a_passage_that_ends_each_worker_is_left_out_and_named(cluster: None, tm
 def test_workers_with_other_models_are_refused(cluster: None, tmp_path: Path) -> None:
     with pytest.raises(WorkerError, match="has another model than the first worker"):
         write_signals(TEXTS, LoadedElsewhere(tmp_path / "mark"), out=tmp_path / "run", limits=LIMITS)
+
+
+@slow
+def test_workers_of_another_version_are_refused(cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from llm_mia.distributed import shared_by_ray
+
+    monkeypatch.setattr("llm_mia.distributed.crew.__version__", "0.0")
+    with pytest.raises(WorkerError, match=r"and this process has 0\.0"), shared_by_ray(None, processes=1):
+        write_signals(TEXTS, OfBatches(0), out=tmp_path / "run", limits=LIMITS)
 
 
 @slow

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from llm_mia import Audit, audit, load_model, score
 from llm_mia.backends import Backend, Comparable, Report
@@ -85,7 +86,8 @@ def test_a_planted_error_is_in_the_record_and_a_run_that_continues_measures_noth
 
 def test_every_input_is_among_the_texts_that_are_compared() -> None:
     inputs = Inputs.of([_passages(side) for side in ("a" * 300, "b" * 300, "c" * 300)])
-    passages, windows = rounding.beginnings(Rounded(0.0), inputs)
+    passages, windows, tokens = rounding.beginnings(Rounded(0.0), inputs)
+    assert tokens == sum(len(passage.text) for passage in passages), "by the whole passages the run is estimated"
     assert [passage.text[0] for passage in passages[:4]] == ["a", "b", "c", "a"]
     assert {len(window.tokens) for window in windows[:4]} == {64}
 
@@ -163,7 +165,7 @@ def test_the_free_memory_is_that_of_the_container(tmp_path: Path, monkeypatch: p
     (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:   8 kB\n")
     monkeypatch.setattr(float32, "MEMINFO", tmp_path / "meminfo")
     monkeypatch.setattr(float32, "CGROUP", tmp_path)
-    cpu: Any = float32.torch.device("cpu")
+    cpu = torch.device("cpu")
     assert float32.free_bytes(cpu) == 8 * 1024
     (tmp_path / "memory.current").write_text("1000\n")
     for limit, free in (("max", 8192), ("3000", 2000), ("99999", 8192)):

@@ -86,7 +86,7 @@ class LengthChecking(Protocol):
 
 
 @runtime_checkable
-class Comparable(Protocol):
+class Comparable(Backend, Protocol):
     """A backend whose signals can be compared with those of the same model in float32."""
 
     def in_float32(self) -> Backend:

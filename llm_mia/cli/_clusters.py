@@ -43,5 +43,7 @@ def refuse_with_cluster(values: Mapping[str, Any]) -> None:
     check_address(on)
     if values.get("dry_run"):
         raise UsageError("`dry_run` estimates the time in this process: leave out `on`")
+    if values.get("samples") is not None:
+        raise UsageError("`samples` are drawn in this process: leave out `on`, or give them afterwards, without it")
     if target.startswith(ENDPOINT):
         raise UsageError(f"{target}: a single process asks a model behind an endpoint: leave out `on`")

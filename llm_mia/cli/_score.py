@@ -106,7 +106,7 @@ def score(
         say(f"note: {note}")
     table = run.out / "scores.parquet"
     if run.as_json:
-        counts = ("passages", "members", "nonmembers", "candidates", "attacks", "unscored")
+        counts = ("passages", "members", "nonmembers", "candidates", "attacks", "unscored", "left_out")
         show_json({**{name: getattr(done, name) for name in counts}, "scores": str(table)})
     else:
         if short := max(0, done.unscored - done.left_out):

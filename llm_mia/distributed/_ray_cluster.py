@@ -84,7 +84,7 @@ def _ray() -> Any:
 
 def _silence(ray: Any) -> None:
     """Keep Ray from printing to standard output when a worker ends; nothing public does so."""
-    worker = getattr(getattr(ray, "_private", None), "worker", None)
+    worker: Any = getattr(getattr(ray, "_private", None), "worker", None)
     if hasattr(worker, "_worker_logs_enabled"):
         worker._worker_logs_enabled = False
 

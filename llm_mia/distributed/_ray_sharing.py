@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from ..backends import Backend, ModelSpec
 from ..errors import LlmMiaError, UsageError, WorkerError
 from ..signals import Progress, SharedPass, report_activity, sharing
 from ..store import RunDirectory
-from ._described import DescribedModel
+from ._described import described
 from ._ray_cluster import Cluster, connected
-from ._ray_crew import Assignment, RayCrew
+from .crew import Assignment, RayCrew
 from .pieces import complete_by
 from .workers import Description
 
@@ -57,7 +57,8 @@ def shared_by_ray(
                 "command again"
             ) from error
         finally:
-            shared.close()
+            with suppress(ConnectionError, *cluster.errors):
+                shared.close()
 
 
 class RaySharing:
@@ -70,7 +71,6 @@ class RaySharing:
         self._crew: RayCrew | None = None
         self._source: ModelSpec | Backend | None = None
         """The model of the workers."""
-        self._assignment = Assignment("", None, compiled=False, expected=None)
 
     def open_run(self, path: Path) -> RunDirectory:
         """The run directory, which this process alone writes."""
@@ -81,7 +81,7 @@ class RaySharing:
         if source.is_endpoint:  # a single process asks the server
             return source.load(compiled=compiled), source.sha256()
         description = self._describe(source, source, compiled=compiled)
-        return DescribedModel(description, self._crew_of_all().ask), description.digest
+        return described(description, self._crew_of_all().ask), description.digest
 
     def _describe(self, source: ModelSpec | Backend, sent: Any, *, compiled: bool) -> Description:
         """What the first worker knows of the model *source*, which is *sent*; the others then hold the same."""
@@ -89,7 +89,8 @@ class RaySharing:
         description = self._crew_of_all().describe(given)
         if isinstance(source, ModelSpec):
             source = sent = source.in_precision(description.info.dtype)
-        self._source, self._assignment = source, replace(given, source=sent, expected=description)
+        self._source = source
+        self._crew_of_all().assignment = replace(given, source=sent, expected=description)
         return description
 
     def complete(self, work: SharedPass) -> None:
@@ -98,7 +99,7 @@ class RaySharing:
         if not self._holds(work.source):
             assert not isinstance(work.source, ModelSpec), "a model that has a name was loaded before its passes"
             self._describe(work.source, self._put(work.source), compiled=True)
-        crew.assign(self._assignment)
+        crew.assign_to_all()
         complete_by(crew, work, len(crew.members))
 
     def _holds(self, source: ModelSpec | Backend) -> bool:
@@ -112,8 +113,8 @@ class RaySharing:
             return ray.put(backend)
         except (TypeError, AttributeError, ValueError) as error:
             raise UsageError(
-                f"model {backend.info.id!r}: it is in memory, and cannot be sent to the workers ({error}): give its "
-                "name, so that each of them loads it"
+                f"model {backend.info.id!r}: it is in memory, and cannot be sent to the workers "
+                f"({str(error).splitlines()[0]}): give its name, so that each of them loads it"
             ) from None
 
     def end_passes(self) -> None:

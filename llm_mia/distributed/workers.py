@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .. import __version__, errors
-from ..backends import Backend, LengthChecking, ModelSpec
+from ..backends import Backend, Comparable, LengthChecking, ModelSpec
 from ..errors import LlmMiaError
-from ..records import IntArray, ModelRecord
+from ..records import IntArray, ModelRecord, TokenSignals, Window
 from ..signals import RangeTask, ScoredRange
 from ..store import differences
 
@@ -32,6 +32,8 @@ class Description:
     offers: frozenset[str]
     digest: str | None
     """Of the files of the model."""
+    comparable: bool = False
+    """Whether it can be compared with the same model in float32."""
     special_tokens: Any = None
     """Finds special tokens in a text; None where the model has none."""
 
@@ -54,6 +56,10 @@ class Failure:
         """The error, to be raised."""
         kind: Callable[[str], LlmMiaError] = getattr(errors, self.kind)
         return kind(self.message)
+
+
+OUT_OF_MEMORY = "out of memory"
+"""What `Worker.score` returns where the memory does not suffice."""
 
 
 def checked(given: T | Failure) -> T:
@@ -116,6 +122,20 @@ class Worker:
             return Failure.of(error)
         return None
 
+    def score(self, windows: Sequence[Window], *, in_float32: bool) -> list[TokenSignals] | Failure | str:
+        """The signals of a few windows, for the comparison of precisions."""
+        backend = self._held()
+        try:
+            if in_float32 and isinstance(backend, Comparable):
+                return backend.in_float32().score(windows)
+            return backend.score(windows)
+        except LlmMiaError as error:
+            return Failure.of(error)
+        except MemoryError:
+            return OUT_OF_MEMORY
+        finally:
+            gc.collect()
+
     def run(self, task: RangeTask) -> ScoredRange | Failure:
         """The signals of a range."""
         try:
@@ -130,7 +150,15 @@ class Worker:
 
 def _describe(backend: Backend, digest: str | None) -> Description:
     special = getattr(getattr(backend, "tokens", None), "special_tokens", None)
-    return Description(backend.info, backend.opening, backend.tokens_per_batch, backend.offers, digest, special)
+    return Description(
+        backend.info,
+        backend.opening,
+        backend.tokens_per_batch,
+        backend.offers,
+        digest,
+        isinstance(backend, Comparable),
+        special,
+    )
 
 
 def _refuse_other_model(expected: Description, held: Description) -> None:

@@ -34,7 +34,7 @@ class RoundingRecord:
 
     skipped: Literal["", "memory", "seconds", "refused"] = ""
     """Why nothing was measured: the memory is too small for the float32 model, it would take more than 5 % of the run,
-    or the model cannot be loaded in float32. Empty where it was measured."""
+    or the model fails on these passages or cannot be loaded in float32. Empty where it was measured."""
     passages: int = 0
     """How many beginnings."""
     tokens: int = 0

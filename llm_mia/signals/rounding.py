@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..attacks import ATTACKS, Attack, LoadedSupplies, PassageSignals, parse_attack
 from ..backends import Backend, Comparable
 from ..errors import LlmMiaError
-from ..records import Passage, RoundingRecord, TokenSignals, Window
+from ..records import ModelRecord, Passage, RoundingRecord, TokenSignals, Window
 from ._inputs import Inputs
 from ._plan import PlannedPass
 from ._progress import Progress, report_activity
@@ -25,8 +25,8 @@ TOKENS, LONGEST = 512, 64
 MOST_PASSAGES = 64
 LEAST_SECONDS, SHARE = 5.0, 0.05
 """The comparison may take this share of the run, and these seconds in any case."""
-LOADING, FORWARD = 2.0, 4.0
-"""How many times as long float32 takes at most: to load (twice the bytes), and to compute."""
+SLOWER = 3.0
+"""How many times as long a computation takes in float32, where the loading of the model has not measured it."""
 
 
 def measure_rounding(
@@ -48,46 +48,51 @@ def measure_rounding(
         None where the model computes in float32, or gives no model in float32 to compare with.
     """
     inputs = [wanted.inputs for wanted in planned if wanted.samples is None]
-    comparable = isinstance(backend, Comparable) and backend.info.dtype != "float32"
-    if not comparable or not inputs or role.startswith("shadow"):
+    if not isinstance(backend, Comparable) or backend.info.dtype == "float32":
         return None
-    assert isinstance(backend, Comparable)
-    passages, windows = beginnings(backend, inputs[0])
-    if not windows:
+    if not inputs or role.startswith("shadow"):
         return None
     report_activity(progress, f"comparing {backend.info.dtype} with float32")
-    size, total = sum(passage.n_bytes for passage in passages), sum(each.bytes for each in inputs)
-    computed = _computed_in_time(backend, windows, total / size, loading)
-    if computed is None:
-        return RoundingRecord(skipped="seconds")
     try:
-        expected = _score_in_float32(backend, windows)
+        return _measure(backend, inputs, loading, scores=role == "target")
     except MemoryError:
         return RoundingRecord(skipped="memory")
-    except LlmMiaError:
+    except LlmMiaError:  # of a passage that the model fails on, the pass says which it is
         return RoundingRecord(skipped="refused")
-    return _compared(passages, computed, expected, scores=role == "target")
 
 
-def beginnings(backend: Backend, inputs: Inputs) -> tuple[list[Passage], list[Window]]:
-    """The beginnings of the first passages of all sources in turn, and their windows; `TOKENS` tokens in all."""
+def _measure(backend: Comparable, inputs: Sequence[Inputs], loading: float, *, scores: bool) -> RoundingRecord | None:
+    """The comparison; None where no passage has a scored token."""
+    passages, windows, tokens = beginnings(backend, inputs[0])
+    if not windows:
+        return None
+    tokens_per_byte = tokens / sum(passage.n_bytes for passage in passages)
+    times = tokens_per_byte * sum(each.bytes for each in inputs) / sum(len(window.tokens) for window in windows)
+    computed = _computed_in_time(backend, windows, times, loading)
+    if computed is None:
+        return RoundingRecord(skipped="seconds")
+    return _compared(passages, computed, _score_in_float32(backend, windows), scores=scores)
+
+
+def beginnings(backend: Backend, inputs: Inputs) -> tuple[list[Passage], list[Window], int]:
+    """The first passages of all sources in turn, the windows of their beginnings, and the tokens of the whole passages.
+
+    The windows have `TOKENS` tokens in all, where there are so many passages.
+    """
     opening = backend.opening
-    longest = min(LONGEST, backend.info.context - len(opening))
-    passages, windows, tokens = list[Passage](), list[Window](), 0
-    for passage in chain.from_iterable(_in_turn(inputs)):
-        if passage is None:
-            continue
-        if tokens >= TOKENS or len(passages) == MOST_PASSAGES:
+    first, longest = max(1, len(opening)), min(LONGEST, backend.info.context - len(opening))
+    passages, windows, scored, whole = list[Passage](), list[Window](), 0, 0
+    for passage in filter(None, chain.from_iterable(_in_turn(inputs))):
+        if scored >= TOKENS or len(passages) == MOST_PASSAGES:
             break
-        ids = backend.encode([passage.text])[0][: min(longest, max(LONGEST // 4, TOKENS - tokens))]
-        first = max(1, len(opening))
-        fed = np.array([*opening, *ids], dtype=np.int32)
+        ids = backend.encode([passage.text])[0]
+        fed = np.array([*opening, *ids[:longest]], dtype=np.int32)
         if len(fed) - first < 2:
             continue
         windows.append(Window(fed, first, passage=len(windows)))
         passages.append(passage)
-        tokens += len(fed) - first
-    return passages, windows
+        scored, whole = scored + len(fed) - first, whole + len(ids)
+    return passages, windows, whole
 
 
 def _in_turn(inputs: Inputs) -> Iterator[tuple[Passage | None, ...]]:
@@ -99,14 +104,24 @@ def _computed_in_time(
 ) -> list[TokenSignals] | None:
     """The signals of *windows*; None where the comparison takes too long for a run that is *times* as large.
 
-    The first window is computed twice: the first time, code is generated.
+    To load the float32 model takes about as long as the model took: the files are the same. The first window is
+    computed twice: the first time, code is generated.
     """
+    slower = _slower(backend.info)
     backend.score(windows[:1])
     seconds = _seconds(backend, windows[:1])[0] * sum(len(w.tokens) for w in windows) / len(windows[0].tokens)
-    if takes_too_long((1 + FORWARD) * seconds + LOADING * loading, times * seconds):
+    if takes_too_long((1 + slower) * seconds + loading, times * seconds):
         return None
     seconds, computed = _seconds(backend, windows)
-    return None if takes_too_long(FORWARD * seconds + LOADING * loading, times * seconds) else computed
+    return None if takes_too_long(slower * seconds + loading, times * seconds) else computed
+
+
+def _slower(model: ModelRecord) -> float:
+    """How many times as long float32 takes, as the choice of the precision measured it; else `SLOWER`."""
+    choice = model.dtype_choice
+    if choice is None or choice.float32_gflops is None or choice.bfloat16_gflops is None:
+        return SLOWER
+    return choice.bfloat16_gflops / choice.float32_gflops
 
 
 def takes_too_long(seconds: float, run: float) -> bool:

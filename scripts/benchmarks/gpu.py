@@ -6,6 +6,8 @@ The same figures of a small shape on a CPU show that the code runs; they measure
 from __future__ import annotations
 
 import gc
+import importlib
+import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -149,7 +151,7 @@ def shape_figures(vocabulary: int, shape: Shape = EIGHT_B) -> list[Figure]:
 
 @torch.inference_mode()
 def _whole_logits(model: Any, ids: Tensor, shape: Shape) -> None:
-    for batch in ids.split(shape.together):
+    for batch in torch.split(ids, shape.together):
         on_card = batch.to(shape.device)
         logits = model(on_card, use_cache=False).logits
         logs, probabilities = torch.log_softmax(logits.float(), -1), torch.softmax(logits.float(), -1)
@@ -160,15 +162,14 @@ def _whole_logits(model: Any, ids: Tensor, shape: Shape) -> None:
 
 def _liger(model: Any, ids: Tensor, shape: Shape) -> Callable[[], None] | None:
     """The same batches with Liger's fused product and cross-entropy; None where it is not installed."""
-    try:
-        from liger_kernel.transformers import LigerFusedLinearCrossEntropyLoss
-    except ImportError:
+    if importlib.util.find_spec("liger_kernel") is None:
         return None
-    loss = LigerFusedLinearCrossEntropyLoss(reduction="none")
+    liger_kernel = importlib.import_module("liger_kernel.transformers")
+    loss = liger_kernel.LigerFusedLinearCrossEntropyLoss(reduction="none")
 
     @torch.no_grad()
     def liger() -> None:
-        for batch in ids.split(shape.together):
+        for batch in torch.split(ids, shape.together):
             on_card = batch.to(shape.device)
             states = model.base_model(on_card, use_cache=False).last_hidden_state[:, :-1]
             loss(model.lm_head.weight, states.reshape(-1, shape.width), on_card[:, 1:].reshape(-1)).cpu()

@@ -108,7 +108,9 @@ class EndpointBackend(RemoteModel):
         except _TextError as error:
             raise ModelError(f"model {self.info.id!r}: {error}") from None
         if answer is None:
-            raise ModelError(f"model {self.info.id!r}: the text is longer than its context")
+            raise ModelError(
+                f"model {self.info.id!r}: a text is longer than its context: give shorter windows by `window_tokens`"
+            )
         return answer
 
     def estimate(self, texts: Sequence[str], n_bytes: int) -> RemoteWork:
@@ -317,7 +319,7 @@ def _part(answer: Answer, span: slice) -> Answer:
 def _checked(answer: Answer, first: int, offers: Container[str]) -> Answer:
     """*answer*, where every token from the position *first* on has a log-probability, and all else that is offered."""
     if np.isnan(answer.logprob[first:]).any():
-        raise AnswerError("it gives NaN, or nothing, as the log-probability of a token of the prompt")
+        raise AnswerError("it gives NaN, or no number, as the log-probability of a token of the prompt")
     for given in (answer.logprob[first:], answer.top[first:]):
         if (given > ABOVE).any():
             raise AnswerError(f"it gives {np.nanmax(given):g} as a log-probability, which is at most 0")

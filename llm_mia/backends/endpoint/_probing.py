@@ -157,7 +157,7 @@ def _aligned(client: Client, way: Way, answer: Answer) -> tuple[Way, Answer]:
         answer = _ask(client, opened, PROBE)
         if _is_aligned(client, opened, answer):
             return opened, answer
-    raise AnswerError("it gives each token the log-probability of another position, so they are wrong")
+    raise AnswerError("the log-probability that it gives for a token is not the one of its position")
 
 
 def _prompt_tokens(client: Client, way: Way, text: str) -> int:
@@ -280,7 +280,7 @@ def _check_values(answer: Answer, tops: Sequence[dict[str, float]]) -> None:
     scored = answer.logprob[1:] if not len(answer.opening) else answer.logprob
     if np.isnan(scored).any():
         missing = int(np.isnan(scored).sum())
-        raise AnswerError(f"it gives NaN, or nothing, as the log-probability of {missing} tokens of the prompt")
+        raise AnswerError(f"it gives NaN, or no number, as the log-probability of {missing} tokens of the prompt")
     if len(scored) >= SEVERAL and np.ptp(scored) == 0:
         raise AnswerError(f"it gives {scored[0]:g} as the log-probability of every token, as no model does")
     slack = 1e-3 + _rounding(answer.logprob)

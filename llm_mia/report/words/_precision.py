@@ -16,7 +16,7 @@ Figures = Mapping[str, Any]
 NOT_MEASURED = {
     "memory": "the memory is too small for a second model, in float32",
     "seconds": "it would have taken more than a twentieth of the run",
-    "refused": "the model cannot be loaded in float32",
+    "refused": "the model could not be compared with itself in float32",
 }
 IN_FLOAT32 = "'llm-mia audit' with --dtype float32 and another folder decides without this rounding"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from .. import __version__
@@ -21,7 +21,7 @@ TICK = 0.5
 PATIENCE = 600.0
 """Seconds in which the cluster must give a first worker."""
 ATTEMPTS = 3
-"""So many workers may end, one after another, before they have loaded the model."""
+"""So many times as many workers as there are may end, one after another, before they have loaded the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,8 @@ class RayCrew:
         self._ray: Any = ray
         self._folder = folder
         self._actors = ray.remote(num_cpus=1, num_gpus=cards, max_restarts=0, max_task_retries=0)(Worker)
-        self._assignment: Assignment | None = None
+        self.assignment: Assignment | None = None
+        """What workers that start get; `assign_to_all` gives it to those that are there."""
         self._ended_early = 0
         self._waits_since = time.monotonic()
         self.members = [self._hire() for _ in range(count)]
@@ -107,7 +108,7 @@ class RayCrew:
         return min(ready, key=lambda member: len(member.sent), default=None)
 
     def _holds_model(self, member: _Member) -> bool:
-        return self._assignment is not None and member.key == self._assignment.key
+        return self.assignment is not None and member.key == self.assignment.key
 
     def send(self, piece: Piece) -> None:
         """Give the piece to the worker that has the fewest."""
@@ -115,15 +116,16 @@ class RayCrew:
         assert member is not None
         member.call("run", piece.task, piece=piece)
 
-    def assign(self, assignment: Assignment) -> None:
-        """Let all workers hold a model; those that start later, too."""
-        self._assignment, self._waits_since = assignment, time.monotonic()
+    def assign_to_all(self) -> None:
+        """Let all workers hold the model that is assigned."""
+        self._waits_since = time.monotonic()
         for member in self.members:
-            if member.has_greeted and member.key != assignment.key:
+            # Otherwise it has the model, or is about to load it.
+            if member.has_greeted and not self._holds_model(member) and not member.sent:
                 self._prepare(member)
 
     def _prepare(self, member: _Member) -> None:
-        if (given := self._assignment) is not None:
+        if (given := self.assignment) is not None:
             member.call("prepare", given.key, given.source, given.compiled, given.expected, key=given.key)
 
     def wait(self) -> Finished | Ended | None:
@@ -152,6 +154,8 @@ class RayCrew:
             self._prepare(member)
         elif call.method == "prepare":
             member.key, self._ended_early = call.key, 0
+            if not self._holds_model(member):  # meanwhile another model is wanted
+                self._prepare(member)
         elif call.piece is not None:
             return Finished(call.piece, given)
         return None
@@ -161,7 +165,7 @@ class RayCrew:
         pieces = [call.piece for call in member.sent if call.piece is not None]
         if not pieces:
             self._ended_early += 1
-            if self._ended_early >= ATTEMPTS or "No module named" in str(error):
+            if self._ended_early >= ATTEMPTS * len(self.members) or "No module named" in str(error):
                 raise _early_end(member.sent[0].method, error) from error
         self._dismiss(member)
         return Ended(pieces)
@@ -183,7 +187,7 @@ class RayCrew:
     # Questions
 
     def describe(self, assignment: Assignment) -> Description:
-        """The model of *assignment*, loaded by the first worker that is ready; `assign` gives it to the others."""
+        """The model of *assignment*, loaded by the first worker that is ready; others get what is assigned."""
         reason: Exception | None = None
         for _ in range(ATTEMPTS):
             member = self._first(lambda member: member.has_greeted)
@@ -198,17 +202,17 @@ class RayCrew:
                 self._dismiss(member)
                 continue
             description: Description = checked(answer)
-            member.key, self._assignment = assignment.key, replace(assignment, expected=description)
+            member.key = assignment.key
             return description
         raise _early_end("prepare", reason)
 
-    def ask(self, method: str, *arguments: Any) -> Any:
+    def ask(self, method: str, *arguments: Any, **named: Any) -> Any:
         """What a worker that holds the model returns."""
         reason: Exception | None = None
         for _ in range(ATTEMPTS):
             member = self._first(self._holds_model)
             try:
-                return checked(self._ray.get(getattr(member.handle, method).remote(*arguments)))
+                return checked(self._ray.get(getattr(member.handle, method).remote(*arguments, **named)))
             except self._ray.exceptions.RayTaskError as error:
                 _refuse_failed(error)
             except self._ray.exceptions.RayError as error:
@@ -251,6 +255,6 @@ def _early_end(method: str, error: Exception | None) -> WorkerError:
     lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
     doing = {"greet": "start", "prepare": "load the model"}.get(method, "read the texts")
     return WorkerError(
-        f"{ATTEMPTS} workers of the cluster have ended, one after another, while they were to {doing} ({lines[0]}): "
-        "give them more memory, or a model that they can load"
+        f"the workers of the cluster end, one after another, while they {doing} ({lines[0]}): give them more memory, "
+        "or a model that they can load"
     )
