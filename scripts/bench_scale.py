@@ -1,7 +1,8 @@
 """Measure scale: .venv/bin/python scripts/bench_scale.py [--only SECTION …].
 
 Prints a table and writes it, also as JSON, to scripts/results/scale-cpu.{md,json}; with *--only* these sections alone
-are replaced. Run it on a machine that does nothing else: the processes take about twenty minutes.
+are replaced. Run it on a machine that does nothing else: processes and ray take about twenty
+minutes each.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, save
 from benchmarks.processes import process_figures
+from benchmarks.ray_cluster import ray_figures
 
 SECTIONS: Mapping[str, Callable[[], Sequence[Figure]]] = {
     "processes": process_figures,
+    "ray": ray_figures,
 }
 
 

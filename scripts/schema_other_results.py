@@ -85,7 +85,10 @@ def score(_: Definitions) -> dict[str, Schema]:
     return {
         **{name: number(f"{what}.", whole=True) for name, what in counts.items()},
         "attacks": texts("The columns of scores of this call."),
-        "unscored": number("Passages that are too short to have every score.", whole=True),
+        "unscored": number("Passages that lack a score: they are too short, or left out.", whole=True),
+        "left_out": number(
+            "Passages without signals of some pass: workers end each time that they compute them.", whole=True
+        ),
         "scores": text("The table of scores."),
     }
 

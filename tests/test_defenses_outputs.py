@@ -316,7 +316,7 @@ def test_the_half_that_chooses_is_not_measured(known: Passages, runs: dict[float
     assert from_json(OutputReplay, to_json(done)) == done
 
 
-def test_what_an_honest_client_loses(known: Passages, runs: dict[float, Path]) -> None:
+def test_what_a_benign_client_loses(known: Passages, runs: dict[float, Path]) -> None:
     specs = ("none", "logprobs_only", "rounding:d=1", "noise:sd=0.5", "top_k:k=5", "sampled_text", TEMPERATURE)
     done = replay_outputs(known, runs[1.0], specs, ["loss"], second_passes={TEMPERATURE: runs[2.0]})
     of = {each.defense: each.utility for each in done}

@@ -66,7 +66,7 @@ def test_signals_are_those_of_the_model(server: Server) -> None:
         ("no log-probabilities", "it gives no log-probabilities"),
         ("template", "chat template"),
         ("cutting", "it cuts the prompt"),
-        ("NaN", "it gives NaN, or nothing, as the log-probability of 1 tokens"),
+        ("NaN", "it gives NaN, or no number, as the log-probability of 1 tokens"),
         ("positive", "it gives 0.7 as a log-probability"),
         ("caching", "tokens that it has cached"),
         ("no probabilities", "sum to 1.98: they are no probabilities"),
@@ -294,18 +294,18 @@ def test_commands_take_endpoints_and_estimate_them(
         assert planned["requests"] == 12
         spent = Budget()
         connect(server.name, spent)
-        assert planned["probes"] == spent.requests
+        assert planned["probes"] == spent.requests + 1, "the last shows whether the model is still the same"
         assert main([*arguments, "-m", server.name, "--dry-run"]) == 0
         printed = capsys.readouterr()
-        assert f"endpoints: {12 + spent.requests} requests, about" in printed.out
+        assert f"endpoints: {13 + spent.requests} requests, about" in printed.out
         assert "endpoints:" not in printed.err, "the estimate that is not measured is left out"
         assert planned["price"] == pytest.approx(2e-6 * planned["tokens"])
         assert sum(body["prompt"].startswith(("The river", "<s>")) for body in server.requests) < len(server.requests)
-        assert main([*arguments, "-m", server.name, "--max-requests", str(12 + spent.requests)]) == 0
+        assert main([*arguments, "-m", server.name, "--max-requests", str(13 + spent.requests)]) == 0
         assert "endpoints: 12 requests, about" in capsys.readouterr().err
         assert main([*arguments, "-m", server.name, "--max-requests", "3", "-a", "zlib"]) == 1
         refused = capsys.readouterr().err
-        assert "the budget is spent: --max-requests is 3, and 3 are used; this does not suffice to measure" in refused
+        assert "the budget is spent: --max-requests is 3, and 3 are used; this is not enough to test" in refused
         assert main([*arguments, "-m", f"openai:other@{server.url}"]) == 1
         assert capsys.readouterr().err.count("\n") == 1
     assert main(["extract", texts, "-m", server.name, "-o", str(tmp_path / "extracted")]) == 1

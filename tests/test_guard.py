@@ -444,7 +444,7 @@ def test_every_text_that_a_chat_reads_is_in_the_log(behind: Callable[..., Behind
         {"role": "assistant", "content": [{"type": "refusal", "refusal": "c"}], "tool_calls": [call]},
     ]
     guarded.post("chat/completions", messages=messages, documents=[{"title": "e", "text": "f"}])
-    assert guarded.recorded(1)[0].prompt == "a\nb\nc\nd\ne\nf"
+    assert guarded.recorded(1)[0].prompt == "a\nb\nc\nf\nd\ne\nf"
 
 
 def test_a_client_cannot_choose_its_address_behind_a_proxy(behind: Callable[..., Behind]) -> None:

@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "llm_mia" / "guides").glob("*.md"))]
 NOT_RUN = {"demo"}
 """Commands that need no input and take minutes: their tests are others."""
+ON_A_CLUSTER = "--on"
+"""An option whose commands are not run: they start a cluster, as tests/test_ray.py does."""
 MODELS = {
     "MODEL": "model",
     "REFERENCE": "base",
@@ -47,7 +49,11 @@ def printed_commands(text: str) -> list[list[list[str]]]:
         re.findall(r"^(?: {4}|(?=llm-mia))(?:\$ )?llm-mia ([^\[\]…\n]*)$", each, re.MULTILINE) for each in sections
     ]
     commands = [[shlex.split(line, comments=True) for line in of_section] for of_section in lines]
-    return [[words for words in of_section if words[0] not in NOT_RUN] for of_section in commands if of_section]
+    return [
+        [words for words in of_section if words[0] not in NOT_RUN and ON_A_CLUSTER not in words]
+        for of_section in commands
+        if of_section
+    ]
 
 
 def test_commands_are_seen_as_they_are_printed() -> None:

@@ -193,6 +193,7 @@ def test_a_line_that_a_stop_has_cut_is_named_and_damages_no_other(history: Histo
     assert flags.finding.number == 2
     (note,) = [note_words(note) for note in flags.notes if note.kind == NoteKind.RECORD_INCOMPLETE]
     assert f"{file} line 2 " in note
+    assert note.endswith("if it is not, delete the line")
     assert file.read_bytes().startswith(whole), "no line is changed"
     assert [entry.number for entry in cut.entries()] == [1, 2]
 

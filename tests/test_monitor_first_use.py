@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import random
 from contextlib import redirect_stdout
@@ -31,6 +32,16 @@ from . import monitored_logs as logs
 RATE = 0.05
 
 
+def greeting(client: str) -> list[Query]:
+    """The first request of a conversation."""
+    return logs.chatting(client, random.Random(client))[:1]
+
+
+def enough_queries() -> list[Query]:
+    """A request of each of 62 clients, which are enough for a rate of 0.05."""
+    return [each for at in range(62) for each in greeting(f"c{at}")]
+
+
 def test_a_log_that_is_its_benign_log_is_refused(tmp_path: Path) -> None:
     log = logs.write_log(tmp_path / "log.jsonl", logs.benign_queries(3, 1))
     (tmp_path / "link.jsonl").symlink_to(log)
@@ -40,6 +51,17 @@ def test_a_log_that_is_its_benign_log_is_refused(tmp_path: Path) -> None:
     (tmp_path / "copy.jsonl").write_bytes(log.read_bytes())
     with pytest.raises(UsageError, match=r"has the same content as .*copy\.jsonl, the benign log"):
         monitor(log, benign=[tmp_path / "copy.jsonl"], out=tmp_path / "out", false_alarms=RATE)
+    (tmp_path / "copy.jsonl.gz").write_bytes(gzip.compress(log.read_bytes()))
+    for judged, copy in ((log, "copy.jsonl.gz"), (tmp_path / "copy.jsonl.gz", "copy.jsonl")):
+        with pytest.raises(UsageError, match=rf"has the same content as .*{copy}, the benign log"):
+            monitor(judged, benign=tmp_path / copy, out=tmp_path / "out", false_alarms=RATE)
+    cut = tmp_path / "copy.jsonl.gz"
+    cut.write_bytes(cut.read_bytes()[:-9])  # what can be read of it is the same
+    with pytest.raises(UsageError, match="has the same content"):
+        monitor(log, benign=cut, out=tmp_path / "out", false_alarms=RATE)
+    (tmp_path / "longer.jsonl").write_bytes(log.read_bytes() + b"\n{}\n")
+    with pytest.raises(CalibrationError, match="has 3 clients"):  # another log, which is refused for another reason
+        monitor(tmp_path / "longer.jsonl", benign=log, out=tmp_path / "out", false_alarms=RATE)
     assert not (tmp_path / "out").exists()
 
 
@@ -50,6 +72,9 @@ def test_requests_that_name_no_client_are_judged_in_families_alone(tmp_path: Pat
     result = monitor(log, benign=benign, out=tmp_path / "out", false_alarms=RATE)
     assert (result.clients, result.nameless) == (0, 300)
     assert {alert.kind for alert in result.alerts} == {"family"}
+    assert " 300 requests without a client's name (p = " in alert_sentence(result.alerts[0])
+    some = alert_sentence(replace(result.alerts[0], clients=2, nameless=290))
+    assert " 300 requests of 2 clients, 290 of them without a client's name (p = " in some
     answer = monitor_answer(result)
     assert answer.question == "Does anybody test what the model was trained on?"
     assert dict(answer.facts)["no names"].startswith("no line names a client, so no client is judged")
@@ -80,14 +105,10 @@ def test_the_message_about_too_few_benign_clients_says_what_is_wrong(tmp_path: P
 
 @pytest.mark.parametrize("seed", range(3))
 def test_as_many_benign_clients_as_the_message_names_are_enough(seed: int, tmp_path: Path) -> None:
-    benign = logs.write_log(tmp_path / "benign.jsonl", [each for at in range(62) for each in _greeting(f"c{at}")])
-    log = logs.write_log(tmp_path / "log.jsonl", _greeting("other"))
+    benign = logs.write_log(tmp_path / "benign.jsonl", enough_queries())
+    log = logs.write_log(tmp_path / "log.jsonl", greeting("other"))
     result = monitor(log, benign=benign, out=tmp_path / "out", false_alarms=RATE, seed=seed)
     assert result.calibration_clients >= 19  # of 62, fewer fall into a half with probability 0.0005
-
-
-def _greeting(client: str) -> list[Query]:
-    return logs.chatting(client, random.Random(client))[:1]
 
 
 def test_inspection_warns_where_no_client_is_named_and_where_a_path_leads_nowhere(tmp_path: Path) -> None:
@@ -95,12 +116,16 @@ def test_inspection_warns_where_no_client_is_named_and_where_a_path_leads_nowher
     log.write_text('{"auth": {"key_id": "ab"}, "text": "the river"}\n' * 20)
     (tmp_path / "map.toml").write_text('client = "auth.keyid"\nprompt = "text"\n')
     assert inspect_log(log, mapping=tmp_path / "map.toml").warnings == (
-        "No line names a client: no client would be judged, families of requests alone.",
+        "No line names a client: no client would be judged, families of requests alone; and as the benign log it "
+        "could not set thresholds.",
         "map.toml: 'auth.keyid' is in none of the 20 lines.",
     )
     with redirect_stdout(io.StringIO()) as out:
         assert main(["monitor", str(log), "--mapping", str(tmp_path / "map.toml"), "--inspect"]) == 0
     assert "map.toml: 'auth.keyid' is in none of the 20 lines." in out.getvalue()
+    with redirect_stdout(io.StringIO()) as again:
+        assert main(["monitor", "inspect", str(log), "--mapping", str(tmp_path / "map.toml")]) == 0
+    assert again.getvalue() == out.getvalue()
     (tmp_path / "map.toml").write_text('client = "auth.key_id"\nprompt = "text"\n')
     assert inspect_log(log, mapping=tmp_path / "map.toml").warnings == ()
 
@@ -117,7 +142,7 @@ def test_inspection_with_the_mapping_of_another_log_says_what_to_do(tmp_path: Pa
 
 def test_a_mapping_is_not_applied_to_a_benign_log_of_a_known_format(tmp_path: Path) -> None:
     (tmp_path / "map.toml").write_text('client = "auth.key_id"\nprompt = "text"\n')
-    benign = logs.write_log(tmp_path / "benign.jsonl", logs.benign_queries(80, 1))
+    benign = logs.write_log(tmp_path / "benign.jsonl", enough_queries())
     log = tmp_path / "log.jsonl"
     log.write_text('{"auth": {"key_id": "ab"}, "text": "the river"}\n' * 20)
     given: dict[str, Any] = {"mapping": tmp_path / "map.toml", "out": tmp_path / "out", "false_alarms": RATE}
@@ -155,8 +180,8 @@ def answer_of(alert: Alert, result: MonitorResult, count: int = 1) -> str:
 
 def test_a_registry_without_the_secret_of_the_sketches_makes_overlap_blind(tmp_path: Path) -> None:
     key = b"secret"
-    benign = logs.write_log(tmp_path / "benign.jsonl", logs.benign_queries(80, 1), key=key)
-    log = logs.write_log(tmp_path / "log.jsonl", logs.benign_queries(3, 2), key=key)
+    benign = logs.write_log(tmp_path / "benign.jsonl", enough_queries(), key=key)
+    log = logs.write_log(tmp_path / "log.jsonl", greeting("other"), key=key)
     for registry, blind in ((build_registry({"novel": ["text"]}), True), (build_registry({}, key=key), False)):
         (tmp_path / "registry.json").write_text(registry_to_json(registry))
         assert read_registry(tmp_path / "registry.json").drawn == blind
@@ -172,7 +197,7 @@ def test_a_registry_without_the_secret_of_the_sketches_makes_overlap_blind(tmp_p
 
 
 def test_the_folder_of_an_earlier_call_serves_as_the_baseline(tmp_path: Path) -> None:
-    benign = logs.write_log(tmp_path / "benign.jsonl", logs.benign_queries(80, 1))
+    benign = logs.write_log(tmp_path / "benign.jsonl", enough_queries())
     log = logs.write_log(tmp_path / "log.jsonl", logs.benign_queries(3, 2))
     first = monitor(log, benign=benign, out=tmp_path / "out", false_alarms=RATE)
     assert monitor(log, baseline=tmp_path / "out", out=tmp_path / "next", false_alarms=RATE) == first

@@ -14,10 +14,11 @@ from rich.console import Console
 
 from llm_mia import Audit, audit, read_audit
 from llm_mia.auditing import Control
+from llm_mia.backends import ngram
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.calibration import CountBound
 from llm_mia.decision import DocumentObstacle, ErrorRate, NoteKind, Obstacle, OtherFlags, Rule, Sensitivity
-from llm_mia.records import Interval, Note, Standing
+from llm_mia.records import STAND_IN, Interval, Note, Standing
 from llm_mia.report import audit_details, audit_screen
 from llm_mia.report.words import Answer, Outcome, answer_of, unbroken
 from llm_mia.validity import Check, Validity, Verdict
@@ -163,6 +164,18 @@ def answer_with(audited: Audit, flagged: int, kind: str, standing: Standing | No
     return answer_of(changed)
 
 
+def answer_by_ngram(audited: Audit) -> Answer:
+    """The answer where an n-gram model stands in for the reference, as by default."""
+    compared = (replace(other(0.0001, 0.55), role=STAND_IN),)
+    of_ngram = finding(audited, 0.0005, others=compared, sensitivity=Sensitivity(9, 0.9, 0.9, 0.93))
+    model = replace(audited.passes["reference"].model, id=ngram.NAME)
+    changed = replace(
+        with_flags(audited, 12, finding=of_ngram, standing=Standing.NOT_CHECKED),
+        passes={"target": audited.passes["target"], STAND_IN: replace(audited.passes["reference"], model=model)},
+    )
+    return answer_of(changed)
+
+
 def plain(text: str) -> str:
     return text.replace("\N{NO-BREAK SPACE}", " ")
 
@@ -182,6 +195,7 @@ def test_the_sentences_of_a_finding(audited: Audit) -> None:
     assert answer_with(audited, 12, "resists", Standing.NOT_CHECKED).headline.endswith(
         "but no other language model was compared."
     )
+    assert answer_by_ngram(audited).headline.endswith("but only an n-gram model was compared.")
     explained = answer_with(audited, 12, "explained")
     assert plain(explained.headline).startswith("No finding: 12 of 30 passages look as if")
     assert "(p = 0.4 over all comparisons; a finding needs p ≤ " in plain(explained.error_rate)
@@ -259,6 +273,21 @@ def test_the_details_hold_every_fact_that_the_screen_left_out(audited: Audit) ->
     assert "the first decision" not in details
     assert str(audited.path) in details
     assert "reference ◂ decides" in details
+
+
+def test_the_screen_names_the_facts_that_it_leaves_out(audited: Audit) -> None:
+    each = replace(audited, path=Path("run"))
+    many = with_flags(each, 12, finding=finding(each, 0.0005, **FINDINGS["resists"]), standing=Standing.SOUND)
+    note = Note(NoteKind.SENTENCE, {"text": "any"})
+    doubtful = replace(many, flags=replace(many.flags, standing=Standing.DOUBTFUL), notes=[note] * 12)
+    assert rendered(audit_screen(doubtful)).rstrip().endswith("--details  (also AUROC, compared; 12 caveats)")
+    without_room = replace(doubtful, path=Path("a-folder-of-19-char"))
+    assert rendered(audit_screen(without_room)).rstrip().endswith("--details  (2 more facts; 12 caveats)")
+
+
+def test_without_known_members_the_screen_says_that_no_auroc_is_computed(audited: Audit) -> None:
+    without = replace(audited, power=None, evaluations=[])
+    assert dict(answer_of(without).facts)["finds"].startswith("unknown, and no AUROC is computed, because no known")
 
 
 def test_a_folder_reads_as_a_folder(audited: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

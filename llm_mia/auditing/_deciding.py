@@ -27,6 +27,7 @@ from ..records import Interval, Note
 from ..scores import ScoreTable
 from ..validity import RequestedRates, Validity
 from ._control import control_of
+from ._precision import precision_note
 from ._record import Audit, standing_of
 from ._shadows import ShadowThreshold
 
@@ -91,6 +92,7 @@ def decide(
         finding_level=request.finding_level,
         protocol=request.protocol,
     )
+    precision = precision_note(table, calibration, flags, fdr=request.fdr)
     members, part = len(table.rows(1)) > 0, calibration_part(table, calibration)
     return Audit(
         path=path,
@@ -110,6 +112,7 @@ def decide(
             *_notes(calibration),
             *flags.notes,
             *([] if control is None else [control.note]),
+            *([] if precision is None else [precision]),
             Note(NoteKind.ASSUMPTION) if shadows is None else Note(NoteKind.SHADOW_ASSUMPTION),
         ],
     )

@@ -9,12 +9,23 @@
 from __future__ import annotations
 
 from ._context import LEAST_WINDOW, WindowError, refuse_no_numbers
-from ._protocols import Backend, LengthChecking, RemoteBackend, RemoteWork, Report, Rewriter, Sampler, Tokenizer
+from ._protocols import (
+    Backend,
+    Comparable,
+    LengthChecking,
+    RemoteBackend,
+    RemoteWork,
+    Report,
+    Rewriter,
+    Sampler,
+    Tokenizer,
+)
 from .loading import ModelSpec, is_endpoint, load_model, load_rewriter
 
 __all__ = [
     "LEAST_WINDOW",
     "Backend",
+    "Comparable",
     "LengthChecking",
     "ModelSpec",
     "RemoteBackend",

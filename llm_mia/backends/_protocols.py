@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 
 from ..records import IntArray, ModelRecord, TokenSignals, Window
 
-__all__ = ["Backend", "LengthChecking", "RemoteBackend", "RemoteWork", "Report", "Rewriter", "Sampler", "Tokenizer"]
+__all__ = [
+    "Backend",
+    "Comparable",
+    "LengthChecking",
+    "RemoteBackend",
+    "RemoteWork",
+    "Report",
+    "Rewriter",
+    "Sampler",
+    "Tokenizer",
+]
 
 Report = Callable[[int], None]
 """A function that receives the number of tokens scored since its last call."""
@@ -76,6 +86,19 @@ class LengthChecking(Protocol):
 
 
 @runtime_checkable
+class Comparable(Backend, Protocol):
+    """A backend whose signals can be compared with those of the same model in float32."""
+
+    def in_float32(self) -> Backend:
+        """The same model in float32, in memory together with this one until the caller gives it up.
+
+        Raises:
+            MemoryError: the memory is too small for both.
+            ModelError: it cannot be loaded in float32.
+        """
+
+
+@runtime_checkable
 class RemoteBackend(Backend, Protocol):
     """A backend whose signals come from a server: each request takes time, and may cost money."""
 
@@ -85,10 +108,13 @@ class RemoteBackend(Backend, Protocol):
 
     @property
     def probes(self) -> int:
-        """How many requests measured the server before the first passage; each command sends them again."""
+        """How many requests measure the server, before the first passage and after the last, in each command."""
 
     def keep_answers(self, path: Path) -> None:
         """Write every answer to the file *path* as soon as it comes, and send no request whose answer it holds."""
+
+    def check_unchanged(self) -> None:
+        """Raise `ModelError` where the server has another model than at the beginning."""
 
     def forget_answers(self) -> None:
         """Remove the file of `keep_answers`."""

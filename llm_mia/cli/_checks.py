@@ -10,7 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+from ..distributed import is_url
 from ..errors import InputError, LlmMiaError, PassageError, RunDirectoryError, UsageError
+from ._clusters import refuse_with_cluster
 from ._columns import INPUTS, refuse_columns
 from ._models import STAND_IN_WORDS
 from .progress import working
@@ -43,7 +45,7 @@ def faults_of(command: str, values: Mapping[str, Any]) -> list[LlmMiaError]:
     The hub and torch are asked about models and devices only where nothing else is wrong: they take seconds.
     """
     faults = [fault for check in _checks(command, values) if (fault := _fault(check)) is not None]
-    if faults:
+    if faults or (values.get("on") or "ray") != "ray":  # a cluster has other models and devices than this machine
         return faults
     with working("checking the models", quiet=bool(values.get("quiet"))):
         slow = (*_model_checks(values, ask_hub=True), *_presence_checks(values))
@@ -68,8 +70,11 @@ def _checks(command: str, values: Mapping[str, Any]) -> Iterator[Check]:
     if "seed" in given:
         yield partial(_check_seed, given["seed"])
     inputs = [name for name in (*INPUTS, "corpus") if name in given]
+    if command == "score":
+        yield partial(refuse_with_cluster, given)
     for name in inputs:
-        yield partial(_check_input, given[name])
+        if not (command == "score" and is_url(given[name])):
+            yield partial(_check_input, given[name])
     for name in filter(given.__contains__, FILES):
         yield partial(_check_file, given[name])
     if "table" in given:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -34,6 +34,15 @@ class ReadingOptions(OptionGroup):
     skip_empty: opt.SkipEmpty = False
     passage_tokens: opt.PassageTokens = 128
 
+    def read_anywhere(self, source: str, name: str) -> Passages:
+        """The passages of *source*, which may be a URL, by a cluster of Ray to which this process is connected."""
+        from ..distributed import is_url, read_url
+
+        if not is_url(source):
+            return self.read(source, name)
+        reading_input(name, source)
+        return read_url(source, **self._how(name, column_of(name, self.label_column), None))
+
     def read(self, source: str, name: str, label: int | None = None) -> Passages:
         """The passages of *source*, with the labels that it gives or with *label*; *name* is that of the input."""
         return self._read(source, name, column_of(name, self.label_column), label)
@@ -46,21 +55,23 @@ class ReadingOptions(OptionGroup):
         from ..passages import read_passages
 
         reading_input(name, source)
-        passages = read_passages(
-            source,
-            text_column=column_of(name, self.text_column),
-            id_column=column_of(name, self.id_column),
-            label_column=label_column,
-            document_column=column_of(name, self.document_column),
-            passage_tokens=self.passage_tokens,
-            label=label,
-            labels=_words(self.labels),
-            skip_empty=self.skip_empty,
-            delimiter=self.delimiter,
-        )
+        passages = read_passages(source, **self._how(name, label_column, label))
         for note in passages.notes:
             say(f"note: {note}")
         return passages
+
+    def _how(self, name: str, label_column: str | None, label: int | None) -> dict[str, Any]:
+        return {
+            "text_column": column_of(name, self.text_column),
+            "id_column": column_of(name, self.id_column),
+            "label_column": label_column,
+            "document_column": column_of(name, self.document_column),
+            "passage_tokens": self.passage_tokens,
+            "label": label,
+            "labels": _words(self.labels),
+            "skip_empty": self.skip_empty,
+            "delimiter": self.delimiter,
+        }
 
 
 def _words(labels: str | None) -> dict[str, int | None] | None:

@@ -35,7 +35,8 @@ def guard(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="TOML file with the policy; what it leaves out has its default. --print-policy prints such a file.",
+            help="TOML file with the policy; a setting that it leaves out has its default. --print-policy prints such "
+            "a file.",
             show_default="the default policy",
         ),
     ] = None,
@@ -43,8 +44,8 @@ def guard(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Append a line for each prompt to this file, for 'llm-mia monitor'. The policy says what is kept of a "
-            "prompt.",
+            help="The query log, for 'llm-mia monitor': a line is appended for each prompt. The policy says what is "
+            "kept of a prompt.",
             show_default="no log",
             rich_help_panel=opt.OUTPUT,
         ),
@@ -75,7 +76,7 @@ def guard(
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Run a proxy in front of a model server, which hides or blurs log-probabilities, limits clients and logs queries.
+    """Hide or blur the log-probabilities of a model server, limit clients and log queries: a proxy in front of it.
 
     It runs until it is interrupted (Ctrl-C), and then prints how many requests it has answered.
     """

@@ -178,8 +178,8 @@ class _RunningAnywhere(_Running):
         typer.Option(
             min=1,
             metavar="COUNT",
-            help="For models behind endpoints: most requests of this command. Where they are used up, it stops; the "
-            "same command continues.",
+            help="For models behind endpoints: largest number of requests that this command sends. Then it stops; the "
+            "same command continues, with a new budget.",
             show_default="any number",
             rich_help_panel=ENDPOINTS,
         ),
@@ -189,7 +189,7 @@ class _RunningAnywhere(_Running):
         typer.Option(
             min=1,
             metavar="COUNT",
-            help="For models behind endpoints: most tokens that this command sends and has generated.",
+            help="For models behind endpoints: largest number of tokens that this command sends and receives.",
             show_default="any number",
             rich_help_panel=ENDPOINTS,
         ),
@@ -199,8 +199,8 @@ class _RunningAnywhere(_Running):
         typer.Option(
             min=0.0,
             metavar="AMOUNT",
-            help="For models behind endpoints: price of a million tokens, of prompts and of answers, in your "
-            "currency; for the cost that is shown beforehand.",
+            help="For models behind endpoints: price of a million tokens, those of prompts and of answers "
+            "alike, in your currency; the command then shows the cost beforehand.",
             show_default="none",
             rich_help_panel=ENDPOINTS,
         ),
@@ -210,7 +210,7 @@ class _RunningAnywhere(_Running):
         typer.Option(
             min=1,
             metavar="COUNT",
-            help="For models behind endpoints: most requests that a server has to answer at the same time.",
+            help="For models behind endpoints: largest number of requests that a server gets at the same time.",
             rich_help_panel=ENDPOINTS,
         ),
     ] = 8

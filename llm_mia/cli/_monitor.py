@@ -41,8 +41,8 @@ def monitor(
         list[Path] | None,
         typer.Option(
             metavar="LOG",
-            help="A log of traffic without attacks, which sets the thresholds; may be repeated. Take the same "
-            "traffic at another time: the same users and fields.",
+            help="A log without attacks, which sets the thresholds; may be repeated. Take the same traffic at another "
+            "time: the same users and fields. Its lines must name clients.",
             show_default=False,
             rich_help_panel=THRESHOLDS,
         ),
@@ -51,7 +51,7 @@ def monitor(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="In the place of --benign: baseline.json of an earlier call, or its folder, with the same thresholds.",
+            help="Instead of --benign: baseline.json of an earlier call, or the folder with it, for its thresholds.",
             show_default=False,
             rich_help_panel=THRESHOLDS,
         ),
@@ -77,7 +77,7 @@ def monitor(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Registry of 'llm-mia registry': prompts with text of its data sets are counted.",
+            help="File of 'llm-mia registry': prompts with text of its data sets are counted.",
             show_default="none",
         ),
     ] = None,
@@ -97,7 +97,8 @@ def monitor(
         bool,
         typer.Option(
             "--inspect",
-            help="Only show what is understood of the first 20 lines, and which detectors are blind on this log.",
+            help="Only show what is understood of the first 20 lines, and which detectors are blind on this log; also "
+            "'llm-mia monitor inspect LOG'.",
         ),
     ] = False,
     processes: Annotated[
@@ -123,11 +124,13 @@ def monitor(
 ) -> None:
     """Name the clients, and the families of requests of many clients, that look like membership inference.
 
-    Each has an alert, with its reasons. At most the share of benign clients that you name causes an alert.
+    A family: all requests with the same parameters. At most the share --false-alarms of benign clients has an alert.
     """
     from ..monitor import monitor as run_monitor
     from ..report import monitor_details, monitor_screen, monitor_summary, write_monitor_page
 
+    if len(logs) > 1 and logs[0] == Path("inspect") and not logs[0].exists():
+        inspect, logs = True, logs[1:]
     if inspect:
         _inspect(logs, mapping, as_json)
         return

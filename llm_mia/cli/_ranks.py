@@ -78,6 +78,8 @@ def _refusal(typed: Sequence[str]) -> str | None:
             f"several processes compute the passes of 'llm-mia {SHARED}' alone: run that with accelerate, and then "
             f"'llm-mia {typed[0]}' by itself on the same folder, where it reuses the signals"
         )
+    if any(word.partition("=")[0] == "--on" for word in typed[1:]):
+        return "accelerate has started several processes, and --on names another way to do so: use one of the two"
     if "-" in typed[1:]:
         return "several processes cannot share the standard input: write the passages to a file, and name it"
     return None

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from . import _options as opt
+from ._clusters import CLUSTERS, computing_on
 from ._evidence import EvidenceOptions
 from ._groups import ReadingOptions, RunOptions
 from ._models import ModelOptions
@@ -50,15 +51,40 @@ def score(
             rich_help_panel=opt.MODELS,
         ),
     ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            "--on",
+            metavar="CLUSTER",
+            help="Where the passes are computed: ray (several processes of this machine), or ray://HOST:PORT (the "
+            "workers of a cluster). Passages may then be a URL (s3://, gs://, https://). See 'llm-mia guide machines'.",
+            show_default="in this process",
+            rich_help_panel=CLUSTERS,
+        ),
+    ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="COUNT",
+            help="With --on: most workers, each of which holds the model.",
+            show_default="one for each CUDA device, or for each processor where there is none",
+            rich_help_panel=CLUSTERS,
+        ),
+    ] = None,
 ) -> None:
     """Score every passage by each attack, and write OUT/scores.parquet; a higher score is more member-like."""
     from ..report.words import counted
     from ..scoring import score_to_disk
     from ..signals import report_activity
 
-    with only_estimating(run.dry_run, as_json=run.as_json), progress_bars(run.quiet) as progress:
+    with (
+        only_estimating(run.dry_run, as_json=run.as_json),
+        progress_bars(run.quiet) as progress,
+        computing_on(on, processes, progress),
+    ):
         report_activity(progress, "reading the passages")
-        source = reading.read(passages, "passages")
+        source = reading.read_anywhere(passages, "passages")
         say_input_notes(source)
         trained = evidence.shadow_models()
         supplies = evidence.supplies(reading, models.device)
@@ -80,12 +106,11 @@ def score(
         say(f"note: {note}")
     table = run.out / "scores.parquet"
     if run.as_json:
-        counts = ("passages", "members", "nonmembers", "candidates", "attacks", "unscored")
+        counts = ("passages", "members", "nonmembers", "candidates", "attacks", "unscored", "left_out")
         show_json({**{name: getattr(done, name) for name in counts}, "scores": str(table)})
     else:
-        if done.unscored:
-            are = "is" if done.unscored == 1 else "are"
-            say(f"note: {counted(done.unscored, 'passage')} {are} too short to have a score")
+        if short := max(0, done.unscored - done.left_out):
+            say(f"note: {counted(short, 'passage')} {'is' if short == 1 else 'are'} too short to have a score")
         show(f"{counted(done.passages, 'passage')} scored by {', '.join(done.attacks)}: {table}")
 
 

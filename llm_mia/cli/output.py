@@ -27,7 +27,8 @@ PLAIN = {
 }  # fmt: skip
 """Plain characters in place of those that a stream cannot carry."""
 
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Characters that steer a terminal; with those that turn the direction of writing, a name could show another."""
 
 
 def show(result: RenderableType) -> None:

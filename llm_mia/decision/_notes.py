@@ -103,6 +103,11 @@ class NoteKind(StrEnum):
     """attack, auroc, low, high, foreign (whether another program wrote the scores)"""
     SCORE_FOLLOWS_ROWS = "score_follows_rows"
     """attack, correlation, among (which passages), documents"""
+    PRECISION = "precision"
+    """dtype, what was measured of it (the fields of a `RoundingRecord`, without its scores), attack (that decides),
+    change (of its score, at most; None where that is not known), flagged; and where it is known: least and most (flags
+    with the scores of all candidates changed by it), finding_depends (whether the finding would be another; None
+    where none is stated)"""
     SENTENCE = "sentence"
     """text: what a package below has phrased"""
 

@@ -1,4 +1,4 @@
-"""What an honest client loses, who computes the perplexity of a text from what a defence of the outputs shows."""
+"""What a benign client loses, who computes the perplexity of a text from what a defence of the outputs shows."""
 
 from __future__ import annotations
 

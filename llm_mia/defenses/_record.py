@@ -151,7 +151,7 @@ class Defended:
     shown: EmpiricalEpsilon | None = None
     """ε that an attacker shows at least, by the canaries; None without canaries, and for defences of the outputs."""
     client: OutputUtility | None = None
-    """What an honest client of masked outputs loses; None where outputs are not masked."""
+    """What a benign client of masked outputs loses; None where outputs are not masked."""
     training: TrainingRecord | None = None
     """None for a defence of the outputs alone."""
     model: str = BASELINE

@@ -107,7 +107,7 @@ class Replaying:
     reasons: Mapping[str, str]
     """By attack: why it has no score on what the defence shows."""
     client: Client
-    """Counts what an honest client loses."""
+    """Counts what a benign client loses."""
     most: int | None = None
     """How many passages of the inputs are replayed, from the first; None: all."""
 

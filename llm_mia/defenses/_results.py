@@ -1,4 +1,4 @@
-"""What a defence of the outputs does to attacks, and what it takes from an honest client: the records."""
+"""What a defence of the outputs does to attacks, and what it takes from a benign client: the records."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class OutputResult:
 
 @dataclass(frozen=True, slots=True)
 class OutputUtility:
-    """What an honest client loses, who computes the perplexity of a text from what the defence leaves.
+    """What a benign client loses, who computes the perplexity of a text from what the defence leaves.
 
-    The texts are the known non-members: the model was not trained on them, as it was not trained on an honest
+    The texts are the known non-members: the model was not trained on them, as it was not trained on a benign
     client's texts.
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
@@ -38,6 +39,7 @@ KINDS = {
 }
 """By path below the address of the upstream: the kind of request."""
 MODELS = "/models"
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class Guard:
@@ -111,20 +113,27 @@ class Guard:
         path = self._path(request)
         kind = KINDS.get(path, Request.OTHER)
         body: bytes | None = None
-        masking: Masking | None = None
         if request.method == "POST":
-            fields = read_json(await self._bodies.read(request, exchange))
-            if kind is Request.OTHER:
-                exchange.asked = Asked(kind)
-            else:
-                exchange.asked, fields = read_request(kind, fields, self._policy.requests)
-                fields, shown = judge(exchange.asked, fields, self._policy.logprobs, exchange.client)
-                masking = exchange.masking = Masking(exchange.asked, shown, self._disturbing)
-                self._allowances.take_requests(exchange.client, len(exchange.asked.prompts) - 1)
-                exchange.charged = self._allowances.take_tokens(exchange.client, exchange.asked)
-            body = write_json(fields)
-        forwarding = self._forward(request.method, path, body, headers, masking, answer)
+            body = self._judged(kind, await self._bodies.read(request, exchange), exchange)
+        forwarding = self._forward(request.method, path, body, headers, exchange.masking, answer)
         await _unless_gone(forwarding, request.receive, answer)
+
+    def _judged(self, kind: Request, body: bytes, exchange: Exchange) -> bytes:
+        """The body that is sent on for *body*. Its values, which take far more memory, are kept no longer than this.
+
+        Raises:
+            Refused: the policy denies the request, or it is over a limit.
+        """
+        fields = read_json(body)
+        if kind is Request.OTHER:
+            exchange.asked = Asked(kind)
+        else:
+            exchange.asked, fields = read_request(kind, fields, self._policy.requests)
+            fields, shown = judge(exchange.asked, fields, self._policy.logprobs, exchange.client)
+            exchange.masking = Masking(exchange.asked, shown, self._disturbing)
+            self._allowances.take_requests(exchange.client, len(exchange.asked.prompts) - 1)
+            exchange.charged = self._allowances.take_tokens(exchange.client, exchange.asked)
+        return write_json(fields)
 
     def _path(self, request: HttpRequest) -> str:
         """The path below the upstream's address, spelled exactly as it must be.
@@ -211,9 +220,11 @@ def _parsed(body: bytes) -> Any:
 
 
 def _written(masked: Any) -> bytes:
+    """The JSON of what is shown; in ASCII where it holds half of a pair of surrogates, which some servers stream."""
     try:
-        return write_json(masked)
-    except Refused:
+        text = json.dumps(masked, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode() if text.isascii() or not _HALF.search(text) else json.dumps(masked).encode()
+    except (ValueError, RecursionError):
         raise Refused(502, "upstream_invalid", "The answer of the model server is no JSON.") from None
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..queries import Request
+from ._disturbing import BEFORE
 from ._fields import CONSTRAINING, FIELDS, N_BEST, PENALTIES, plain_name
 from ._policy import PassOrDeny, RequestRules
 from ._refused import Refused
@@ -26,6 +27,8 @@ class Asked:
     model: str = ""
     prompts: tuple[str, ...] = ()
     """The texts that the model reads; token ids are written as numbers with blanks between them."""
+    endings: tuple[str, ...] = ()
+    """What the model certainly reads right before its answer to each prompt; of a chat, without other fields."""
     prompt_tokens: tuple[int, ...] | None = None
     """Tokens of each prompt, where prompts are lists of token ids."""
     stream: bool = False
@@ -47,8 +50,12 @@ class Asked:
         return bool(self.prompt_logprobs or (self.echo and self.logprobs))
 
 
-READ = frozenset({"content", "text", "refusal", "reasoning", "reasoning_content", "thinking", "arguments", "title"})
+READ = frozenset(
+    {"content", "text", "refusal", "reasoning", "reasoning_content", "thinking", "arguments", "title", "name"}
+)
 """Fields of messages and documents whose text the model reads."""
+LONGEST_KNOWN = 100
+"""Characters of a name that may be that of a known field: to compare a longer one takes too long."""
 
 
 def read_request(kind: Request, fields: Mapping[str, Any], rules: RequestRules) -> tuple[Asked, dict[str, Any]]:
@@ -59,7 +66,7 @@ def read_request(kind: Request, fields: Mapping[str, Any], rules: RequestRules) 
     """
     sent = {name: value for name, value in fields.items() if value is not None}
     _check_fields(kind, sent, rules.unknown_fields is PassOrDeny.PASS)
-    prompts, tokens = _prompts(kind, sent)
+    prompts, endings, tokens = _prompts(kind, sent)
     if tokens is not None and rules.token_prompts is PassOrDeny.DENY:
         raise Refused(403, "token_prompt", "Prompts of token ids are not allowed here: send text.")
     if len(prompts) > rules.max_prompts:
@@ -70,6 +77,7 @@ def read_request(kind: Request, fields: Mapping[str, Any], rules: RequestRules) 
         kind,
         model=sent.get("model", ""),
         prompts=prompts,
+        endings=endings,
         prompt_tokens=tokens,
         stream=sent.get("stream", False),
         max_tokens=sent.get("max_completion_tokens", sent.get("max_tokens")),
@@ -79,7 +87,8 @@ def read_request(kind: Request, fields: Mapping[str, Any], rules: RequestRules) 
         logprobs=logprobs if logprobs or "logprobs" in sent else None,
         top_logprobs=top,
         prompt_logprobs=True if "prompt_logprobs" in sent else None,  # 0 asks for those of the tokens themselves
-        constrained=_constrains(sent),
+        # What an unknown field does is not known, so it may decide the tokens, too.
+        constrained=_constrains(sent) or not FIELDS[kind].keys() >= sent.keys(),
         n_best=sent.get("use_beam_search") is True or sent.get("best_of", 1) > (sent.get("n") or 1),
     )
     if max(asked.samples or 1, sent.get("best_of", 1)) > rules.max_samples:
@@ -119,7 +128,7 @@ _PLAIN_INSIDE = frozenset(map(plain_name, {"echo", *N_BEST, *CONSTRAINING}))
 
 
 def _names_known(name: str, value: Any) -> bool:
-    """Whether *name*, or a key within *value*, reads like the name of a field that the guard knows."""
+    """Whether *name*, or a key within *value*, reads like the name of a field that the guard knows, or is too long."""
     inside, left = [name], [value]
     while left:
         inner = left.pop()
@@ -128,35 +137,58 @@ def _names_known(name: str, value: Any) -> bool:
             left += inner.values()
         elif isinstance(inner, list):
             left += inner
+    if any(len(each) > LONGEST_KNOWN for each in inside):
+        return True
     plain = set(map(plain_name, inside))
     return plain_name(name) in _PLAIN or not _PLAIN_INSIDE.isdisjoint(plain) or any("logprob" in each for each in plain)
 
 
-def _prompts(kind: Request, sent: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
-    """The texts of the prompts; and how many tokens each has, where they are token ids."""
+def _prompts(kind: Request, sent: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...] | None]:
+    """The texts of the prompts, their endings; and how many tokens each has, where they are token ids."""
     if kind is Request.CHAT:
-        return ("\n".join(_texts_in([sent.get("messages", ()), sent.get("documents", ())])),), None
+        tools = [sent.get("tools", ()), sent.get("functions", ())]
+        messages = _texts_in([sent.get("messages", ()), sent.get("documents", ())])
+        texts = [*_texts_in(tools, every=True), *messages, *_texts_in(sent.get("chat_template_kwargs"), every=True)]
+        return ("\n".join(texts),), (_last_content(sent.get("messages", ())),), None
     prompt = sent.get("prompt" if kind is Request.COMPLETION else "input", "")
+    tokens: tuple[int, ...] | None = None
     if isinstance(prompt, str):
-        return (prompt,), None
-    if not prompt or isinstance(prompt[0], str):
-        return tuple(prompt), None
-    of_tokens = [prompt] if isinstance(prompt[0], int) else prompt
-    return tuple(" ".join(map(str, ids)) for ids in of_tokens), tuple(map(len, of_tokens))
+        prompt = [prompt]
+    elif prompt and not isinstance(prompt[0], str):
+        of_tokens = [prompt] if isinstance(prompt[0], int) else prompt
+        prompt, tokens = [" ".join(map(str, ids)) for ids in of_tokens], tuple(map(len, of_tokens))
+    endings = tuple(each[-BEFORE:] for each in prompt)
+    suffix = f"\n{sent['suffix']}" if sent.get("suffix") else ""
+    return tuple(each + suffix for each in prompt), endings, tokens
 
 
-def _texts_in(value: Any) -> list[str]:
-    """The texts in messages and documents, wherever a server may read them: in parts, in lists, in calls of tools."""
+def _texts_in(value: Any, *, every: bool = False) -> list[str]:
+    """The texts in messages and documents, wherever a server may read them: in parts, in lists, in calls of tools.
+
+    With *every*, and in an object in the place of a text, those of all fields.
+    """
     if isinstance(value, str):
         return [value]
     if isinstance(value, dict):
         return [
             text
             for name, each in value.items()
-            if name in READ or isinstance(each, dict | list)
-            for text in _texts_in(each)
+            if every or name in READ or isinstance(each, dict | list)
+            for text in _texts_in(each, every=every or (name in READ and isinstance(each, dict)))
         ]
-    return [text for each in value for text in _texts_in(each)] if isinstance(value, list | tuple) else []
+    return [text for each in value for text in _texts_in(each, every=every)] if isinstance(value, list | tuple) else []
+
+
+def _last_content(messages: Sequence[Mapping[str, Any]]) -> str:
+    """The end of the last content that every template of chats shows, without the white space that some remove."""
+    for message in reversed(messages):
+        content = message.get("content")
+        parts = content if isinstance(content, list) else [content]
+        texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
+        shown = "\n".join(each for each in texts if isinstance(each, str)).strip()
+        if shown and message.get("role") in ("user", "assistant"):
+            return shown[-BEFORE:]
+    return ""
 
 
 def _constrains(sent: Mapping[str, Any]) -> bool:

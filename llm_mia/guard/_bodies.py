@@ -35,7 +35,7 @@ class Bodies:
         """
         _refuse_other_than_json(request)
         most, parts = self._rules.max_bytes, []
-        too_large = Refused(413, "too_large", f"A request may have {most:,} bytes here.", CLOSE)
+        too_large = Refused(413, "too_large", f"A request may have at most {most:,} bytes here.", CLOSE)
         length = request.headers.get("content-length", "")
         if length.isdecimal() and (len(length) > 18 or int(length) > most):
             raise too_large

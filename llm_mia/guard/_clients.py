@@ -39,7 +39,10 @@ class Secret:
         """
         if given := os.environ.get(SECRET_VARIABLE):
             if len(given) < SHORTEST:
-                raise UsageError(f"{SECRET_VARIABLE} in the environment has fewer than {SHORTEST} characters")
+                raise UsageError(
+                    f"{SECRET_VARIABLE} in the environment has fewer than {SHORTEST} characters: give it more, or "
+                    "unset it"
+                )
             return cls(given.encode())
         path = Path(file)
         try:

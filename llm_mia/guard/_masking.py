@@ -99,7 +99,7 @@ class Masking:
 
     def __call__(self, answer: Any) -> dict[str, Any]:
         """*answer*, a whole answer or an event of a streamed one, as far as it is shown."""
-        if isinstance(answer, dict) and "error" in answer:
+        if _is_error(answer):
             return masked_error(answer)
         if self.asked.request is Request.EMBEDDING:
             return self._embeddings(answer)
@@ -140,9 +140,9 @@ class Masking:
             return None
         before = self._before.get(index)
         if before is None:
-            prompts = self.asked.prompts
+            endings = self.asked.endings
             prompt = index // (self.asked.samples or 1)
-            before = "" if self.shown.echo or not 0 <= prompt < len(prompts) else prompts[prompt][-BEFORE:]
+            before = "" if self.shown.echo or not 0 <= prompt < len(endings) else endings[prompt]
         if "content" in logprobs or "refusal" in logprobs:
             masked: dict[str, Any] = {}
             for name in ("content", "refusal"):
@@ -184,12 +184,17 @@ def _message(message: Any) -> dict[str, Any]:
 
 def masked_models(answer: Any) -> dict[str, Any]:
     """The list of models, or a model, that *answer* holds."""
-    if isinstance(answer, dict) and "error" in answer:
+    if _is_error(answer):
         return masked_error(answer)
     masked = _kept(answer, _MODEL)
     if isinstance(answer, dict) and isinstance(answer.get("data"), list):
         masked["data"] = [_kept(each, _MODEL) for each in answer["data"]]
     return masked
+
+
+def _is_error(answer: Any) -> bool:
+    """Whether *answer* is an error; some servers write ``"error": null`` into every answer."""
+    return isinstance(answer, dict) and answer.get("error") is not None
 
 
 _FRACTION = re.compile(r"[-+−]?\d*\.\d+(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+")
@@ -202,16 +207,27 @@ def masked_error(answer: Any) -> dict[str, Any]:
     error = answer.get("error", answer) if isinstance(answer, dict) else {}
     fields = error if isinstance(error, dict) else {"message": error}
     message = fields.get("message", fields.get("detail", ""))
-    message = _FRACTION.sub("…", message) if isinstance(message, str) else ""
     kind = fields.get("type")
     return {
         "error": {
-            "message": message[:LONGEST_MESSAGE] or "The server refused the request.",
+            "message": (_shown(message) if isinstance(message, str) else "") or "The server refused the request.",
             "type": kind if isinstance(kind, str) and _NAME.fullmatch(kind) else "server_error",
             "param": None,
             "code": fields.get("code") if _whole(fields.get("code")) else None,
         }
     }
+
+
+def _shown(message: str) -> str:
+    """*message* as far as it is shown.
+
+    It is cut before fractions are removed, which takes a time that grows with the square of a row of digits: a client
+    can make some servers repeat as many digits as a request may have.
+    """
+    cut = message[: 2 * LONGEST_MESSAGE]
+    if len(cut) < len(message):
+        cut = cut.rstrip("0123456789.eE+-−")  # of a number that is cut off, no part is shown
+    return _FRACTION.sub("…", cut)[:LONGEST_MESSAGE]
 
 
 _SPEAKS = re.compile("prob|logit|score|perplex|entropy|loss", re.IGNORECASE)

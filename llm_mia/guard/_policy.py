@@ -130,7 +130,11 @@ class RequestRules:
     """Which requests reach the model."""
 
     unknown_fields: Annotated[
-        PassOrDeny, About("Fields of a request that the guard does not know: pass, or deny with status 400.")
+        PassOrDeny,
+        About(
+            "Fields of a request that the guard does not know: pass, or deny with status 400. A request with such "
+            "a field counts as constrained, because the field may decide which tokens the model writes."
+        ),
     ] = PassOrDeny.DENY
     token_prompts: Annotated[
         PassOrDeny, About("Prompts that are lists of token ids, whose text the log cannot show: pass or deny.")

@@ -77,7 +77,7 @@ def _value(where: str, value: Any, kind: Any) -> Any:
     try:
         return kind(value)
     except OverflowError:
-        raise UsageError(f"{where} is too large a number: give a smaller") from None
+        raise UsageError(f"{where} is too large a number: give a smaller number") from None
 
 
 def _choices(kind: type[StrEnum]) -> str:
@@ -94,7 +94,7 @@ def _written(value: Any) -> str:
 def policy_text(policy: Policy | None = None) -> str:
     """The file of *policy*, or of the default: every setting below a comment; one without a value is commented out."""
     policy = policy or Policy()
-    lines = ["# The policy of a guard. What is left out has its default."]
+    lines = ["# The policy of a guard. A setting that is left out has its default."]
     for section in fields(policy):
         rules = getattr(policy, section.name)
         lines += ["", f"[{section.name}]"]

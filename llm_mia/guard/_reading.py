@@ -29,7 +29,7 @@ def read_json(body: bytes) -> dict[str, Any]:
     except ValueError:
         raise Refused(400, "not_json", "The body is no JSON.") from None
     if not isinstance(value, dict):
-        raise Refused(400, "not_json", "The body is no JSON object.")
+        raise Refused(400, "not_json", "The body is JSON, but no object.")
     _refuse_depth(value)
     return value
 
@@ -43,7 +43,7 @@ def write_json(value: Any) -> bytes:
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
     except UnicodeEncodeError:
-        raise Refused(400, "not_utf8", "The body holds half of a pair of surrogates.") from None
+        raise Refused(400, "not_utf8", "The body holds an incomplete character (half of a surrogate pair).") from None
     except ValueError:
         raise Refused(400, "not_json", "The body holds a number that is too large.") from None
 

@@ -45,7 +45,9 @@ class Upstream:
         try:
             URL(self._base)
         except ValueError as error:
-            raise UsageError(f"`upstream` is no address of a server ({error})") from None
+            raise UsageError(
+                f"`upstream` is no address of a server ({error}): give it as in http://127.0.0.1:8000/v1"
+            ) from None
         self._places = asyncio.Semaphore(rules.connections)
         self._session: aiohttp.ClientSession | None = None
 

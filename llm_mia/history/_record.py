@@ -65,7 +65,10 @@ class History:
             try:
                 yield entry_from_line(line)
             except RecordError as error:
-                self._note(f"{file} line {number} {error}, so it is not counted")
+                self._note(
+                    f"{file} line {number} {error}, so it is not counted: if it is a decision on these candidates, a "
+                    "finding needs a smaller p-value (the guide 'protocol' says which); if it is not, delete the line"
+                )
 
     def of_run(self) -> list[Entry]:
         """The decisions of the run directory, and those of other directories and tables on the same candidates."""

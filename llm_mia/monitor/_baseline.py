@@ -13,7 +13,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +82,8 @@ class Baseline:
     """Of the sketches of prompts that a log keeps as text, in hexadecimal."""
     registry_key: str
     """A name of the key of the registry that was used; empty without a registry."""
+    sha256: str = ""
+    """Of the file's other fields, so that a file that was edited or damaged is known; empty in memory."""
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -181,8 +183,9 @@ def _too_few(fitted: int, calibrating: int, needed: int, false_alarms: float) ->
     clients = fitted + calibrating
     if not clients:
         return (
-            "no line of the benign log names a client, so there is none to compare with: give as `benign` a log that "
-            "names them, and for a log of another format the path of the client by `mapping`"
+            "no line of the benign log names a client, and benign clients set the thresholds, those of families too: "
+            "give as `benign` a log that names them, such as that of the guard in front of the server (vLLM's "
+            "log names none); for a log of another format, name the path of the client by `mapping`"
         )
     some = "1 client" if clients == 1 else f"{clients} clients"
     many = f"about {2 * needed + 2} are needed, and {_surely_enough(needed)} to be sure"
@@ -268,18 +271,24 @@ def _prompts(traffic: Traffic) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
 
 def write_baseline(path: Path, baseline: Baseline) -> None:
     """Write *baseline*; the file holds the key of the sketches, and is as confidential as the log."""
-    write_text(path, to_json(baseline))
+    write_text(path, to_json(replace(baseline, sha256=_digest(baseline))))
+
+
+def _digest(baseline: Baseline) -> str:
+    return hashlib.sha256(to_json(replace(baseline, sha256="")).encode()).hexdigest()
 
 
 def read_baseline(path: str | os.PathLike[str]) -> Baseline:
     """The baseline in a file of `write_baseline`, or in a folder that has it under the name that `monitor` gives.
 
     Raises:
-        InputError: it cannot be read, or is of another version.
+        InputError: it cannot be read, was edited, or is of another version.
     """
     where = Path(path)
     where = where / BASELINE if where.is_dir() else where
     baseline: Baseline = read_record(Baseline, where, InputError, "set the thresholds again with `benign`")
     if baseline.schema_version != SCHEMA_VERSION:
         raise InputError(f"{where}: was written by another version of llm_mia: set the thresholds again with `benign`")
-    return baseline
+    if baseline.sha256 != _digest(baseline):
+        raise InputError(f"{where}: was edited or damaged after it was written: set the thresholds again with `benign`")
+    return replace(baseline, sha256="")

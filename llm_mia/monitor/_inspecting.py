@@ -106,7 +106,10 @@ def _no_fit(path: Path, mapping: Path, faults: Faults) -> str:
 def _warnings(source: Source, lines: Sequence[Line], fields: frozenset[str], mapping: str | None) -> Iterator[str]:
     """What is wrong with the names of clients, and with the paths of a mapping."""
     if "client" not in fields:
-        yield "No line names a client: no client would be judged, families of requests alone."
+        yield (
+            "No line names a client: no client would be judged, families of requests alone; and as the benign log it "
+            "could not set thresholds."
+        )
     values = [_object(line) for _, line, _ in lines if line is not None]
     for place in source.paths:
         if all(at_path(value, *place) is None for value in values):
@@ -126,7 +129,7 @@ def _first_lines(path: Path, mapping: str | os.PathLike[str] | None) -> tuple[So
     if mapping is None:
         source, taken = recognised_first(coming, str(path))
         places = [at for at, line in enumerate(taken) if parse(source, [line]).queries]
-        lines = [*taken[places[0] :], *islice(coming, SHOWN)][:SHOWN]
+        lines = [*taken[places[0] if places else 0 :], *islice(coming, SHOWN)][:SHOWN]
     else:
         source, lines = mapped_source(Path(mapping)), list(islice(coming, SHOWN))
     if not lines:

@@ -117,6 +117,7 @@ def _family_alerts(
     p_values = np.array([simes(of_blocks[groups[shape]]) for shape in shapes])
     best = np.array([scores[groups[shape]].max() for shape in shapes])
     q_values = benjamini_hochberg(p_values)
+    without_name = list(traffic.clients).index("") if traffic.nameless else -1
     alerts = []
     for at in _order(p_values, best, rate):
         blocks = groups[shapes[at]]
@@ -126,9 +127,11 @@ def _family_alerts(
         counted = np.zeros(len(table.rows), np.bool_)
         for each in measured.values():
             counted |= each.rows
-        clients = len(np.unique(table.client[rows[counted[rows]]]))
+        of_requests = table.client[rows[counted[rows]]]
+        named = of_requests != without_name
+        clients, nameless = len(np.unique(of_requests[named])), int((~named).sum())
         figures = (float(best[at]), float(p_values[at]), float(q_values[at]))
-        alerts.append(Alert("family", shapes[at], *figures, int(counted[rows].sum()), clients, reasons))
+        alerts.append(Alert("family", shapes[at], *figures, len(of_requests), clients, reasons, nameless=nameless))
     return alerts, len(shapes)
 
 

@@ -18,7 +18,7 @@ from ._registry import Registry, read_registry
 from ._result import Alert, MonitorResult, write_monitor
 from ._rows import Row, rows_of
 from ._traffic import Limits, Traffic
-from .reading import fitting_source, read_log
+from .reading import ReadLog, fitting_source, read_log
 from .sources import Source, mapped_source
 
 __all__ = ["monitor"]
@@ -115,8 +115,8 @@ def monitor(
         )
         for at, path in enumerate(paths)
     ]
-    if source is not None and not traffic.requests:
-        raise InputError(f"{paths[0]}: no line of the log can be read by the mapping: correct the paths in `mapping`")
+    if not traffic.requests:
+        raise InputError(_nothing_read(paths, read, mapped=source is not None))
     result = judge(traffic, base, paths, read, out=folder, registry=known, false_alarms=false_alarms, fdr=fdr)
     write_monitor(result)
     return result
@@ -145,6 +145,15 @@ def _learn(
         prepare = partial(rows_of, key=key)
         fields |= read_log(path, take, prepare=prepare, source=fitting_source(path, source), processes=processes).fields
     return baseline_of(split, frozenset(fields), registry=registry, false_alarms=false_alarms)
+
+
+def _nothing_read(paths: Sequence[Path], read: Sequence[ReadLog], *, mapped: bool) -> str:
+    """That no line of the logs can be read, and what to do."""
+    if mapped:
+        return f"{paths[0]}: no line of the log can be read by the mapping: correct the paths in `mapping`"
+    faults = [fault for each in read for fault in each.faults.listed() if not fault.read]
+    why = f" (most lines: {faults[0].reason})" if faults else ""
+    return f"{paths[0]}: no line of the log holds a request that can be read{why}: name another log"
 
 
 def _check_rate_of(baseline: Baseline, false_alarms: float) -> None:

@@ -42,7 +42,10 @@ def notes(
         few = f"{len(baseline.family_scores)} benign families are too few"
         yield f"{few} for an alert on a family at a rate of {false_alarms:g}: give more benign traffic"
     if traffic.evicted:
-        yield f"{traffic.evicted} clients without recent requests were forgotten, to bound the memory (`limits`)"
+        yield (
+            f"to bound the memory, {traffic.evicted:,} clients without recent requests were forgotten, and not judged: "
+            "judge shorter logs"
+        )
     if traffic.seconds > LONGER * baseline.seconds > 0:
         yield (
             f"the log covers {traffic.seconds / DAY:.1f} days and the benign log {baseline.seconds / DAY:.1f}: the "
@@ -50,9 +53,15 @@ def notes(
         )
     fields = set().union(*(each.fields for each in read))
     if missing := sorted((set(baseline.fields) ^ fields) - {"sketch", "prompt"}):
-        yield f"the benign log and this log record different fields ({', '.join(missing)}): the rates may not hold"
+        yield (
+            f"only one of the benign log and this log records {', '.join(missing)}, so the rates may not hold: take "
+            "both logs by the same program"
+        )
     if registry is not None and baseline.registry_key != key_name(registry.key):
-        yield "the thresholds were set without this registry: the rates do not hold for alerts that it causes"
+        yield (
+            "the thresholds were set without this registry, so the rates do not hold for alerts that it causes: set "
+            "them again with `benign`"
+        )
     if registry is None and baseline.registry_key:
         yield "the thresholds were set with a registry, and none is given now (`registry`): the rates may not hold"
     if traffic.nameless:

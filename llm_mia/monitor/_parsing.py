@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
+import msgspec
+
 from ..errors import InputError
 from ..queries import Query
 from ._faults import Faults
@@ -80,7 +82,7 @@ def _readable(source: Source, value: Any) -> bool:
 
 def _json(line: bytes) -> Any:
     try:
-        return json.loads(line)
+        return _value(line)
     except (ValueError, RecursionError):
         return None
 
@@ -127,13 +129,24 @@ def parse(source: Source, lines: Iterable[Line]) -> Parsed:
 
 
 def _queries(source: Source, line: bytes) -> Sequence[Query]:
+    if source.quick is not None and (query := source.quick(line)) is not None:
+        return (query,)
     if source.of_text:
         return source.queries(line.decode())
-    # Decoded here, because `json` looks for the encoding of bytes in many places; of a byte order mark it must.
-    value = json.loads(line if line[:1] > b"\x7f" else line.decode(errors="surrogatepass"))
+    value = _value(line)
     if not source.recognises(value):
         raise ValueError("is of another format")
     return source.queries(value)
+
+
+def _value(line: bytes) -> Any:
+    """The JSON value of *line*, which is UTF-8, perhaps with a byte order mark."""
+    try:
+        return msgspec.json.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        # `json` also reads NaN, numbers without limits and halves of characters, and says what is wrong. The line is
+        # decoded here, because `json` looks for the encoding of bytes in many places; of a byte order mark it must.
+        return json.loads(line if line[:1] > b"\x7f" else line.decode(errors="surrogatepass"))
 
 
 @dataclass
@@ -163,7 +176,7 @@ class Parser:
 
     def _check_order(self, time: float, number: int) -> None:
         if not EARLIEST < time < LATEST:
-            reason = "has no time" if math.isnan(time) else "has a time before 2000 or after 2100"
+            reason = "has no time" if time != time else "has a time before 2000 or after 2100"
             self._fault(reason, number, read=True)
         elif time < self.latest - BACKWARDS:
             self._fault("is more than an hour earlier than a line before it", number, read=True)
@@ -186,4 +199,4 @@ def _short_name(client: str) -> str:
 
 
 def _without_time(query: Query) -> Query:
-    return query if math.isnan(query.time) else replace(query, time=math.nan)
+    return query if query.time != query.time else replace(query, time=math.nan)  # no float holds some whole numbers

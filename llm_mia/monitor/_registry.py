@@ -8,8 +8,9 @@ import json
 import os
 import secrets
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ __all__ = ["RegisteredSet", "Registry", "build_registry", "key_name", "read_regi
 SHARE = 0.25
 """Of the hashes this share is kept, the smallest: a fair sample, because hashes are random."""
 _SMALLEST = int(SHARE * 2**32)
+_NOTHING = np.empty(0, np.uint32)
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,32 @@ class RegisteredSet:
     texts: int
     hashes: NDArray[np.uint32]
     """A quarter of the hashes of its substrings of 24 bytes, sorted."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Hashes:
+    """The hashes of several data sets together."""
+
+    values: NDArray[np.uint32]
+    """Sorted, each once."""
+    beginnings: NDArray[np.bool_]
+    """Shape (2²⁴,): whether a value begins with these 24 bits. Few hashes of other texts do."""
+
+    @classmethod
+    def of(cls, hashes: Sequence[NDArray[np.uint32]]) -> _Hashes:
+        values = np.unique(np.concatenate([_NOTHING, *hashes]))
+        beginnings = np.zeros(1 << 24 if len(values) else 1, np.bool_)
+        beginnings[values >> 8] = True
+        return cls(values, beginnings)
+
+    def contains(self, hashes: NDArray[np.uint32]) -> NDArray[np.bool_]:
+        """Which of *hashes* are among the values."""
+        if not len(self.values):
+            return np.zeros(len(hashes), np.bool_)
+        there: NDArray[np.bool_] = self.beginnings[hashes >> 8]
+        likely = hashes[there]
+        there[there] = self.values[np.minimum(np.searchsorted(self.values, likely), len(self.values) - 1)] == likely
+        return there
 
 
 @dataclass(frozen=True)
@@ -57,16 +85,20 @@ class Registry:
         than four are, the share is not known. A place of another text is registered by chance with probability at most
         (hashes of all sets) / 2³².
         """
-        minima = sketches.minima
-        usable = minima < _SMALLEST
-        hashes = [each.hashes for each in self.sets if each.public == public]
-        if not hashes:
-            return np.zeros(len(minima))
-        known = np.unique(np.concatenate(hashes))
-        at = np.minimum(np.searchsorted(known, minima), max(0, len(known) - 1))
-        matched = usable & (known[at] == minima) if len(known) else np.zeros_like(usable)
+        known = self._public if public else self._private
+        usable = sketches.minima < _SMALLEST
+        matched = usable.copy()
+        matched[usable] = known.contains(sketches.minima[usable])
         count = usable.sum(1)
         return np.where(count >= 4, matched.sum(1) / np.maximum(1, count), 0.0)
+
+    @cached_property
+    def _public(self) -> _Hashes:
+        return _Hashes.of([each.hashes for each in self.sets if each.public])
+
+    @cached_property
+    def _private(self) -> _Hashes:
+        return _Hashes.of([each.hashes for each in self.sets if not each.public])
 
 
 def build_registry(
@@ -82,7 +114,7 @@ def build_registry(
     secret, known = key or secrets.token_bytes(32), set(public)
     registered = []
     for name, texts in sets.items():
-        hashes, count = [np.empty(0, np.uint32)], 0
+        hashes, count = [_NOTHING], 0
         for text in texts:
             values = hashed_shingles(text, secret)
             hashes.append(values[values < _SMALLEST])

@@ -53,12 +53,14 @@ class Alert:
     requests: int
     """All requests of the client; of a family, those that were kept."""
     clients: int
-    """How many clients the requests come from."""
+    """How many clients the requests name."""
     reasons: tuple[Reason, ...]
     """The detectors with a rare value, the rarest first."""
     mixed: bool = False
     """Whether a client was compared with benign clients of all kinds, because too few request the same: then a benign
     client causes an alert more often than the rate allows."""
+    nameless: int = 0
+    """How many of the requests of a family name no client."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ __all__ = ["Known", "Table", "client_table", "family_table"]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 _NO_SKETCH = bytes(SKETCH_BYTES)
+PUBLIC_SHARE = 0.5
+"""Of a prompt, the least share that a public benchmark holds, so that it explains the prompt."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,14 @@ class Table:
             mixed ^= mixed >> np.uint64(29)
         return np.where(self.sketched, mixed, np.arange(len(self.rows), dtype=np.uint64))
 
+    @cached_property
+    def common(self) -> Bools:
+        """Which rows have a prompt that the benign traffic had, or that a public benchmark holds."""
+        common = np.isin(self.sketches.digests, self.known.benign)
+        if self.known.registry is not None:
+            common |= self.known.registry.overlap(self.sketches, public=True) >= PUBLIC_SHARE
+        return common & self.sketched
+
     def distinct(self, rows: Bools) -> Bools:
         """Of *rows*, the first of each text within its group."""
         places = np.flatnonzero(rows)
@@ -111,18 +121,18 @@ def family_table(traffic: Traffic, known: Known, block: int) -> tuple[Table, Map
     Returns:
         The table, and by group the shape and the number of the block.
     """
-    names: dict[tuple[str, int], int] = {}
-    rows, group, clients = list[Kept](), list[int](), list[int]()
-    for number, client in enumerate(traffic.clients.values()):
-        for row in (*client.kept.values(), *client.others.values()):
-            rows.append(row)
-            clients.append(number)
-            group.append(names.setdefault((row.shape, row.ordinal // block), len(names)))
+    rows, sizes = list[Kept](), list[int]()
+    for client in traffic.clients.values():
+        rows += [*client.kept.values(), *client.others.values()]
+        sizes.append(len(client.kept) + len(client.others))
+    clients = np.repeat(np.arange(len(sizes)), sizes)
+    of_each = [(row.shape, row.ordinal // block) for row in rows]
+    names = {name: number for number, name in enumerate(dict.fromkeys(of_each))}
     groups = [f"{shape} #{at}" for shape, at in names]
     table = Table(
         groups,
-        np.array(group, np.int64),
-        np.array(clients, np.int64),
+        np.array([names[name] for name in of_each], np.int64),
+        clients,
         rows,
         np.ones(len(groups)),
         [()] * len(groups),

@@ -19,7 +19,7 @@ from .sources import Source
 
 __all__ = ["ReadLog", "fitting_source", "read_log"]
 
-BATCH = 2048
+BATCH = 256
 BATCH_BYTES = 32 << 20
 """Bytes of the lines of a batch, after which it ends."""
 

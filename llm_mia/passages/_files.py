@@ -16,7 +16,7 @@ from typing import IO
 from ..errors import PassageError
 from ._compressed import open_compressed, reading
 from ._folders import partition_of, readable, shard_of, walk
-from ._formats import SUPPORTED, FileKind, classify
+from ._formats import SUPPORTED, FileKind, FileName, classify
 
 UTF8_SIGNATURE = b"\xef\xbb\xbf"
 PACKED = {
@@ -96,19 +96,24 @@ def _shard_note(path: Path, shown: str) -> tuple[str, ...]:
 
 
 def spool_stdin() -> tuple[InputFile, IO[bytes]]:
-    """Standard input as a file without a name, so that it can be read again and leaves no trace; and its stream.
+    """Standard input as a file, see `spool_stream`."""
+    return spool_stream(sys.stdin.buffer, "stdin", "stdin", FileName(FileKind.TEXT, "stdin"))
+
+
+def spool_stream(stream: IO[bytes], name: str, shown: str, what: FileName) -> tuple[InputFile, IO[bytes]]:
+    """What *stream* gives as a file without a name, so that it can be read again and leaves no trace; and its stream.
 
     The file exists as long as the stream is open.
     """
-    with reading("stdin"):
+    with reading(shown):
         spool = tempfile.TemporaryFile()  # noqa: SIM115 - outlives this function
         try:
-            shutil.copyfileobj(sys.stdin.buffer, spool)
+            shutil.copyfileobj(stream, spool)
             spool.flush()
         except BaseException:
             spool.close()
             raise
-    return InputFile(Path(f"/dev/fd/{spool.fileno()}"), "stdin", "stdin", "stdin"), spool
+    return InputFile(Path(f"/dev/fd/{spool.fileno()}"), name, shown, what.format, what.compression), spool
 
 
 def is_empty(file: InputFile) -> bool:

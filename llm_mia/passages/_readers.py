@@ -17,6 +17,7 @@ from ._hub import dataset_rows, parse_uri, read_hub
 from ._in_memory import RowsOf, rows_in_memory
 from ._json_rows import read_json
 from ._spool import SpooledReader, drafts_sha256
+from ._streamed import is_of_ray, streamed_rows
 from ._tables import Row, Tally, read_arrow, read_parquet, with_partition
 
 __all__ = ["FileReader", "MemoryReader", "Reader", "hub_reader", "reader_of"]
@@ -145,6 +146,9 @@ def reader_of(data: object, columns: NamedColumns, name: str, place: str) -> Rea
         UsageError: *data* is of a type that cannot hold passages.
     """
     dataset: Any = data
+    if is_of_ray(data):
+        streamed = (dataset, columns, name, place)
+        return SpooledReader(lambda tally: _drafts(streamed_rows(*streamed), columns, name, tally), name, place)
     if type(data).__module__.partition(".")[0] == "datasets" and not isinstance(data, Mapping):
 
         def rows() -> Iterator[Row]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import IO, Protocol, TypeAlias
 
-from ..errors import UsageError
+from ..errors import PassageError, UsageError
 from ._columns import NamedColumns
 from ._drafts import label_words
-from ._files import find_files, spool_stdin
+from ._files import InputFile, find_files, spool_stdin, spool_stream
 from ._folders import readable
+from ._formats import SUPPORTED, classify
 from ._hub import SCHEME
 from ._passages import Passages, check_label
 from ._readers import FileReader, hub_reader
@@ -31,6 +32,7 @@ def read_passages(
     labels: Mapping[str, int | None] | None = None,
     skip_empty: bool = False,
     delimiter: str | None = None,
+    stream: IO[bytes] | None = None,
 ) -> Passages:
     """The passages of a file, a folder, ``hf://name?config=…&split=…`` or ``-`` (standard input).
 
@@ -52,6 +54,7 @@ def read_passages(
         labels: what words in the column of labels mean, as in ``{"held-out": 0, "known-train": 1}``; None: unknown.
         skip_empty: leave out rows without text, and count them, instead of refusing them.
         delimiter: what divides the fields of a csv or tsv file; None: a comma or a tab.
+        stream: the bytes of the file, where *source* is only its name; they are copied to a temporary file.
 
     Raises:
         PassageError: here for what does not exist or is not supported, and while iterating for what is inside.
@@ -71,14 +74,29 @@ def read_passages(
         _delimiter(delimiter),
     )
     name = readable(source)
+    if stream is not None:
+        return _of_spooled(*_spooled(stream, name), columns, passage_tokens, label)
     if name.startswith(SCHEME):
         return Passages(name, hub_reader(name, columns), label)
     if name != "-":
         files, notes = find_files(source)
         reader = FileReader(files, columns, passage_tokens, folder=files[0].shown != name)
         return Passages(name, reader, label, notes)
-    file, spool = spool_stdin()
-    passages = Passages("stdin", FileReader([file], columns, passage_tokens, folder=False), label)
+    return _of_spooled(*spool_stdin(), columns, passage_tokens, label)
+
+
+def _spooled(stream: IO[bytes], name: str) -> tuple[InputFile, IO[bytes]]:
+    short = name.rpartition("/")[2]
+    what = classify(Path(short))
+    if not what.format:
+        raise PassageError(name, f"its ending is not supported; supported are {SUPPORTED}")
+    return spool_stream(stream, short, name, what)
+
+
+def _of_spooled(
+    file: InputFile, spool: IO[bytes], columns: NamedColumns, passage_tokens: int, label: int | None
+) -> Passages:
+    passages = Passages(file.shown, FileReader([file], columns, passage_tokens, folder=False), label)
     weakref.finalize(passages, spool.close)
     return passages
 

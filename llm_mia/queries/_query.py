@@ -119,10 +119,13 @@ _CHECKED: set[tuple[object, ...]] = set()
 """Names and types of fields that `_check` has passed: a log has few combinations, and millions of lines."""
 MOST_CHECKED = 4096
 _REQUESTS = {kind.value: kind for kind in Request}
-_WHOLE, _NUMBER, _TRUTH, _TEXT = (int,), (int, float), (bool,), (str,)
+_NULL = type(None)
+_WHOLE, _NUMBER, _TRUTH, _TEXT = (int, _NULL), (int, float, _NULL), (bool, _NULL), (str, _NULL)
 _KINDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("client", "request", "model", "prompt", "sketch", "refusal"), _TEXT),
-    **dict.fromkeys(("time", "temperature", "seconds"), _NUMBER),
+    **dict.fromkeys(("client", "request", "model"), (str,)),
+    "time": (int, float),
+    **dict.fromkeys(("prompt", "sketch", "refusal"), _TEXT),
+    **dict.fromkeys(("temperature", "seconds"), _NUMBER),
     **dict.fromkeys(("echo", "logprobs", "prompt_logprobs"), _TRUTH),
     **dict.fromkeys(
         ("prompt_bytes", "prompt_tokens", "completion_tokens", "max_tokens", "samples", "top_logprobs", "status"),

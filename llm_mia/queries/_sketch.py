@@ -51,7 +51,7 @@ class Sketches:
         Raises:
             ValueError: a sketch has another length.
         """
-        if any(len(sketch) != SKETCH_BYTES for sketch in sketches):
+        if set(map(len, sketches)) - {SKETCH_BYTES}:
             raise ValueError(f"a sketch has {SKETCH_BYTES} bytes, and at least one of these has another length")
         words = np.frombuffer(b"".join(sketches), "<u4").reshape(len(sketches), SKETCH_BYTES // 4)
         minima, beginnings, ends, stems, digests = np.split(words, np.cumsum([MINIMA, _ENDS, _ENDS, STEMS]), axis=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._evidence import Population, ShadowLikelihoods, ShadowPopulation, TokenFrequencies
 from ._findings import Interval, Note, Standing
-from ._models import DTypeChoice, EndpointRecord, ModelRecord
+from ._models import DTypeChoice, EndpointRecord, ModelRecord, RoundingRecord
 from ._runs import (
     OF_TARGET,
     SCHEMA_VERSION,
@@ -13,6 +13,7 @@ from ._runs import (
     BlockSize,
     FilesRecord,
     InputRecord,
+    LeftOut,
     PassRecord,
     RunRecord,
     WrittenTokens,
@@ -48,12 +49,14 @@ __all__ = [
     "InputRecord",
     "IntArray",
     "Interval",
+    "LeftOut",
     "ModelRecord",
     "Note",
     "PassRecord",
     "Passage",
     "Plain",
     "Population",
+    "RoundingRecord",
     "RunRecord",
     "ShadowLikelihoods",
     "ShadowPopulation",

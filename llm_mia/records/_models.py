@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ._texts import FIELDS
 
-__all__ = ["DTypeChoice", "EndpointRecord", "ModelRecord"]
+__all__ = ["DTypeChoice", "EndpointRecord", "ModelRecord", "RoundingRecord"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,30 @@ class DTypeChoice:
     """Speed of a matrix product of the model's sizes in float32, 10⁹ operations a second; None if not measured."""
     bfloat16_gflops: float | None = None
     """The same in bfloat16."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundingRecord:
+    """How far a precision changes what the same model gives in float32: measured on the beginnings of some passages.
+
+    A log-likelihood is in nats. All figures are absolute differences; they are 0 where nothing was measured.
+    """
+
+    skipped: Literal["", "memory", "seconds", "refused"] = ""
+    """Why nothing was measured: the memory is too small for the float32 model, it would take more than 5 % of the run,
+    or the model fails on these passages or cannot be loaded in float32. Empty where it was measured."""
+    passages: int = 0
+    """How many beginnings."""
+    tokens: int = 0
+    """How many tokens they have."""
+    token_median: float = 0.0
+    """Of the log-likelihood of a token."""
+    token_largest: float = 0.0
+    passage_median: float = 0.0
+    """Of the mean log-likelihood of the tokens of a beginning."""
+    passage_largest: float = 0.0
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """The largest change of the score of a beginning, by attack: of those that read the target's signals alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +97,9 @@ class ModelRecord:
     """Which `FIELDS` the backend gives; the others are NaN in its signals, and rank is −1."""
     dtype_choice: DTypeChoice | None = None
     """How ``auto`` chose the precision; None where the user named it. Not compared between runs."""
+    rounding: RoundingRecord | None = None
+    """How far the precision changes the signals; None for float32, and where no float32 model could be compared. Not
+    compared between runs."""
     tokenizer_source: str = ""
     """For a GGUF file: what its tokenizer was built from, such as ``GGUF file, pre-tokenizer smollm``."""
     templated: bool = False

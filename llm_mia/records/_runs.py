@@ -17,6 +17,7 @@ __all__ = [
     "BlockSize",
     "FilesRecord",
     "InputRecord",
+    "LeftOut",
     "PassRecord",
     "RunRecord",
     "WrittenTokens",
@@ -66,6 +67,17 @@ class WrittenTokens:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A passage without signals, because the process that computes it ends each time."""
+
+    position: int
+    """In the input, from 0."""
+    id: str
+    where: str
+    """Its place in the input, such as ``known.jsonl line 3``."""
+
+
+@dataclass(frozen=True, slots=True)
 class PassRecord:
     """What the signals of a pass depend on."""
 
@@ -78,6 +90,8 @@ class PassRecord:
     """JSON values: what the signals depend on in addition (digests of shots, how texts are rewritten)."""
     written_tokens: WrittenTokens | None = None
     """Special tokens that are written in the passages; None where there are none. Not compared between runs."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Passages that are stored without signals, ascending. Not compared between runs."""
 
 
 OF_TARGET = ("target", "samples")

@@ -105,14 +105,14 @@ def _models(defenses: Defenses) -> Iterator[Listing]:
 
 
 def _outputs(defenses: Defenses) -> Iterator[Listing]:
-    """What an honest client loses by each defence of the outputs."""
+    """What a benign client loses by each defence of the outputs."""
     listing = Listing(
         [
             Column("defence of the outputs", "names"),
             Column("tokens without\nlog-probability, %"),
             Column("error of the\nperplexity, %"),
         ],
-        "What an honest client loses",
+        "What a benign client loses",
     )
     for row in defenses.ranked:
         if row.client is not None:

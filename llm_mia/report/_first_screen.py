@@ -75,7 +75,7 @@ class _FirstScreen:
     """An answer with the places of its files.
 
     At 80 columns it takes at most 15 lines: empty lines go first, then the facts that matter least, and the last line
-    counts those. A narrower screen shows the same, in more lines.
+    names or counts those. A narrower screen shows the same, in more lines.
     """
 
     answer: Answer
@@ -95,7 +95,7 @@ class _FirstScreen:
         fixed = sum(each.height(console, WIDTH) for each in (*question, *meaning, *trust))
         facts = self._facts(len(answer.facts)).heights(console, WIDTH)
         for number, gaps in self._attempts():
-            places = self._places(len(answer.facts) - number)
+            places = self._places(number)
             of_places = sum(sum(each.heights(console, WIDTH)) for each in places)
             if not self.places or fixed + sum(facts[:number]) + of_places + len(gaps) <= MOST_LINES:
                 break
@@ -124,11 +124,20 @@ class _FirstScreen:
     def _facts(self, number: int) -> Facts:
         return Facts([(name, escape(self.spell(text))) for name, text in self.answer.facts[:number]], indent=2)
 
-    def _places(self, left_out: int) -> list[Facts]:
-        """The files, and the command that lists what is not shown."""
+    def _places(self, number: int) -> list[Facts]:
+        """The files, and the command that shows the facts from *number* on, and the caveats."""
         if not self.places:
             return []
-        more = [counted(left_out, f"more {self.rows or 'fact'}")] if left_out else []
-        more += [counted(self.answer.caveats, "caveat")] if self.answer.caveats else []
-        behind = f"  [dim]({', '.join(more)})[/]" if more else ""
+        room = WIDTH - max(len(name) for name, _ in self.places) - len(dict(self.places).get(DETAILS, "")) - len("  ")
+        more = self._left_out(number, room)
+        behind = f"[dim]{escape(more)}[/]" if more else ""
         return [Facts([(name, escape(place) + (behind if name == DETAILS else "")) for name, place in self.places])]
+
+    def _left_out(self, number: int, room: int) -> str:
+        """What is not shown: the names of the facts from *number* on, or how many where these have no *room*."""
+        names = [name for name, _ in self.answer.facts[number:]]
+        caveats = counted(self.answer.caveats, "caveat") if self.answer.caveats else ""
+        count = counted(len(names), f"more {self.rows or 'fact'}") if names else ""
+        named = f"also {', '.join(dict.fromkeys(names))}" if names and not self.rows else count
+        words = [f"  ({'; '.join(filter(None, (each, caveats)))})" for each in (named, count) if each or caveats]
+        return next((each for each in words if len(each) <= room), words[-1] if words else "")

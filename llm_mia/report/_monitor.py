@@ -55,7 +55,12 @@ def _alerts(alerts: tuple[Alert, ...], title: str) -> Listing:
     table = Listing(columns, f"{title}{more}")
     for alert in alerts[:ROWS]:
         why = "; ".join(f"{reason_words(each)} ({', '.join(each.lines)} …)" for each in alert.reasons[:3])
-        figures = (f"{alert.p_value:.2g}", f"{alert.q_value:.2g}", f"{alert.requests:,}", f"{alert.clients:,}")
+        figures = (
+            f"{alert.p_value:.2g}",
+            f"{alert.q_value:.2g}",
+            f"{alert.requests:,}",
+            f"{alert.clients:,}" if alert.clients else "–",
+        )
         table.add(escape(alert.name), *figures, escape(why))
     return table
 

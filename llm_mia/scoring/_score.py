@@ -16,6 +16,7 @@ from ..signals import (
     Progress,
     Supplies,
     evidence_dependencies,
+    left_out_notes,
     open_run,
     plan_passes,
     refuse_scored,
@@ -45,6 +46,8 @@ class Scored:
     """The columns of this call; those of earlier calls are in the table too."""
     unscored: int
     """How many passages lack a score of at least 1 of these attacks."""
+    left_out: int = 0
+    """How many passages have no signals of some pass, because a process ended each time that it computed them."""
     notes: tuple[str, ...] = ()
     """What a reader ought to know, a sentence each."""
 
@@ -172,5 +175,11 @@ def run_scoring(
         candidates=inputs.passages - members - nonmembers,
         attacks=tuple(attack.name for attack in chosen),
         unscored=written.unscored,
-        notes=(*selection.without(lost, note).notes, *written.notes, *written_token_notes(record)),
+        left_out=len({each.position for made_by in record.passes.values() for each in made_by.left_out}),
+        notes=(
+            *selection.without(lost, note).notes,
+            *written.notes,
+            *written_token_notes(record),
+            *left_out_notes(record),
+        ),
     )

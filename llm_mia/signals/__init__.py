@@ -22,6 +22,7 @@ from ._estimate import (
 )
 from ._frequencies import count_frequencies
 from ._inputs import Inputs, passages_with_signals
+from ._left_out import left_out_notes
 from ._limits import Limits
 from ._passes import run_passes
 from ._plan import PlannedPass, evidence_dependencies, plan_passes
@@ -72,6 +73,7 @@ __all__ = [
     "estimate",
     "evidence_dependencies",
     "join",
+    "left_out_notes",
     "missing_blocks",
     "model_or_spec",
     "open_run",

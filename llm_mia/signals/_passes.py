@@ -10,11 +10,13 @@ from typing import Any
 
 from ..backends import Backend, ModelSpec, RemoteBackend
 from ..backends.ngram import NgramBackend
+from ..errors import ModelError
 from ..records import FilesRecord, InputRecord, ModelRecord, PassRecord, WindowRule
 from ..store import RunDirectory
 from ._blocks import PassSetup
 from ._estimate import DryRun, Estimated, running_dry
 from ._inputs import Inputs, stored_chunks
+from ._left_out import recorder_of_left_out, still_left_out
 from ._limits import Limits
 from ._measuring import Left, measure_pass
 from ._models import is_of_model, load, prefix_of, versions
@@ -26,6 +28,7 @@ from ._sampling import sample_positions
 from ._sharing import SharedPass, Sharing, current_sharing
 from ._windows import check_longest_window
 from ._written_tokens import count_written_tokens
+from .rounding import measure_rounding
 
 __all__ = ["run_passes"]
 
@@ -184,7 +187,7 @@ def _is_finished(stage: _Stage, source: Backend | ModelSpec, planned: Sequence[P
 
 def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: Sequence[PlannedPass]) -> None:
     """Load a model, run its passes, and release it: two models are never in memory together."""
-    run = stage.run
+    run, leads = stage.run, stage.sharing is None or stage.sharing.leads
     begun = run.model_of((role, *(wanted.name for wanted in planned)))
     if isinstance(source, ModelSpec):
         report_activity(stage.progress, f"loading model {source.name}")
@@ -197,22 +200,36 @@ def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: S
     if begun is not None and isinstance(backend, RemoteBackend):
         model = backend.recognised(begun)
     if begun is not None:  # the precision was chosen when the run began, and the record keeps what was measured then
-        model = replace(model, dtype_choice=begun.dtype_choice)
+        model = replace(model, dtype_choice=begun.dtype_choice, rounding=begun.rounding)
+    elif leads and not running_dry():
+        rounding = measure_rounding(backend, role, planned, time.monotonic() - began, stage.progress)
+        model = replace(model, rounding=rounding)
     if role != "target" and {"target"} <= stage.reports.keys() & run.record.passes.keys():
         refuse_target_record_in_role(role, run.record.passes["target"].model, model)
-    with _keeping_answers(backend, stage, role):
+    with _keeping_answers(backend, stage, role, planned):
         for wanted in planned:
             _run_pass(stage, role, wanted, source, backend, model, files)
 
 
 @contextmanager
-def _keeping_answers(backend: Backend, stage: _Stage, role: str) -> Iterator[None]:
-    """While it is open, the answers of a server are kept on disk; they are removed when all passes are finished."""
+def _keeping_answers(backend: Backend, stage: _Stage, role: str, planned: Sequence[PlannedPass]) -> Iterator[None]:
+    """While it is open, the answers of a server are kept on disk; they are removed when all passes are finished.
+
+    Where the server has changed the model meanwhile, the passes that were completed are removed, too.
+    """
     if not isinstance(backend, RemoteBackend) or running_dry():
         yield
         return
     backend.keep_answers(stage.run.path / "answers" / f"{role}.jsonl")
+    completed = [wanted.name for wanted in planned if stage.missing(wanted)]
     yield
+    try:
+        backend.check_unchanged()
+    except ModelError:
+        for name in completed:
+            stage.run.signals(name).remove()
+        backend.forget_answers()
+        raise
     backend.forget_answers()
 
 
@@ -240,7 +257,8 @@ def _run_pass(
     )
     if wanted.name in run.record.passes:  # the batches must be those of the machine on which the pass began
         before = run.record.passes[wanted.name]
-        record = replace(record, block=before.block, written_tokens=before.written_tokens)
+        left_out = still_left_out(before.left_out, stage.missing(wanted))
+        record = replace(record, block=before.block, written_tokens=before.written_tokens, left_out=left_out)
     elif wanted.name == role and (stage.sharing is None or stage.sharing.leads):
         report_activity(stage.progress, f"looking for special tokens of model {model.id} in the passages")
         record = replace(record, written_tokens=count_written_tokens(backend, wanted.inputs))
@@ -267,9 +285,8 @@ def _complete_pass(stage: _Stage, wanted: PlannedPass, source: Backend | ModelSp
     report.add(0, 0, 0)
     folder = run.signals(wanted.name)
     if stage.sharing is not None and wanted.samples is None and not _is_remote(source):
-        stage.sharing.complete(
-            SharedPass.of(wanted.name, source, setup, wanted.inputs, missing, folder, report, stage.limits)
-        )
+        work = SharedPass.of(wanted.name, source, setup, wanted.inputs, missing, folder, report, stage.limits)
+        stage.sharing.complete(replace(work, record_left_out=recorder_of_left_out(run, wanted.name)))
         missing = stage.missing(wanted)  # of blocks that lack signals of other blocks, which are there now
         report = PassProgress(wanted.name, wanted.inputs.passages, wanted.inputs.bytes, None)
     if not leads:

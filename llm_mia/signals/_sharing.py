@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -16,15 +16,17 @@ from numpy.typing import NDArray
 
 from ..attacks import Rewrite
 from ..backends import Backend, ModelSpec
-from ..records import BlockSize, IntArray, Passage, WindowRule
-from ..store import RunDirectory, SignalsFolder, StoredChunk
+from ..records import BlockSize, IntArray, LeftOut, Passage, WindowRule, text_sha256
+from ..store import RunDirectory, SignalsFolder, StoredChunk, signals_table
 from ._blocks import Copies, PassSetup
 from ._cache import SignalsCache
 from ._inputs import Inputs
+from ._left_out import left_out_passages
 from ._limits import Limits
 from ._positions import PartSink, score_passages
 from ._progress import PassProgress, Progress
 from ._ranges import copied_positions, missing_blocks, share_out
+from ._windows import join
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -104,6 +106,8 @@ class SharedPass:
     folder: SignalsFolder
     report: PassProgress
     limits: Limits
+    record_left_out: Callable[[Sequence[LeftOut]], None] = lambda _: None
+    """Records passages that have no signals."""
 
     @classmethod
     def of(
@@ -157,6 +161,15 @@ class SharedPass:
             unchanged_elsewhere=setup.unchanged is not None,
         )
 
+    def leave_out(self, position: int, passage: Passage) -> None:
+        """Record that the passage at *position* has no signals, and store it so."""
+        # The record comes first: a passage without signals that nothing explains would look like one that is too short.
+        self.record_left_out(left_out_passages(self.inputs, position, self.copied))
+        nothing = join([], self.setup.backend.info.tokenizer)
+        self.folder.append(position, [signals_table([passage.id], [text_sha256(passage.text)], [nothing])])
+        self.report.kept += 1
+        self.report.add(1, 0, passage.n_bytes)
+
     def _copies(self, positions: range) -> Copies:
         def within(all_positions: NDArray[np.intp]) -> NDArray[np.intp]:
             start, end = np.searchsorted(all_positions, [positions.start, positions.stop])
@@ -181,6 +194,23 @@ class RangeTask:
     rewrite: Rewrite | None
     prefix: IntArray | None
     unchanged_elsewhere: bool
+
+    def part(self, start: int, stop: int, *, whole_blocks: bool) -> RangeTask:
+        """The passages from *start* to *stop* (excluded), counted in this range.
+
+        Where they are no *whole_blocks*, they are batched alone, so that their signals may differ in rounding, and no
+        signals are copied from other blocks.
+        """
+        first, last = self.first + start, self.first + stop
+        at, end = np.searchsorted(self.copies.repeated, [first, last])
+        copied = frozenset(each for each in self.copies.copied or () if whole_blocks and first <= each < last)
+        return replace(
+            self,
+            first=first,
+            passages=self.passages[start:stop],
+            copies=Copies(self.copies.repeated[at:end], copied),
+            unchanged_elsewhere=self.unchanged_elsewhere and whole_blocks,
+        )
 
     def run(self, backend: Backend, progress: Progress | None = None) -> ScoredRange:
         """The signals of the blocks, by the model that `SharedPass.source` names."""

@@ -23,10 +23,14 @@ from ._signals import SignalsFolder
 __all__ = ["RunDirectory", "UnwrittenRun", "differences", "read_run", "read_signals"]
 
 RUN_JSON, LOCK = "run.json", ".lock"
-# These may differ between two runs: the name of a model, its files, how its precision was chosen, how its opening is
-# spelled, what was measured of its endpoint, which special tokens the texts hold, and the size of batches. Its weights,
-# configuration, precision and tokenizer decide whether it is the same model.
-NOT_COMPARED = {"id", "revision", "files", "block", "dtype_choice", "opening_text", "written_tokens", "endpoint"}
+# These may differ between two runs: the name of a model, its files, how its precision was chosen and what it changes,
+# how its opening is spelled, what was measured of its endpoint, which special tokens the texts hold, which passages
+# were left out, and the size of batches. Its weights, configuration, precision and tokenizer decide whether it is the
+# same model.
+NOT_COMPARED = {
+    *("id", "revision", "files", "block", "dtype_choice", "rounding", "opening_text", "written_tokens", "endpoint"),
+    "left_out",
+}
 # Its entries are compared as if they were fields of the pass.
 FLATTENED = "depends"
 WEIGHTS = "weights_sha256"

@@ -257,6 +257,12 @@ class SignalsFolder:
         except (pa.ArrowException, OSError, UnicodeDecodeError):
             return None  # its windows are computed again
 
+    def remove(self) -> None:
+        """Remove every signal, because it is of another model than the record says."""
+        self.remove_unfinished()
+        for path in self.path.glob("part-*.parquet"):
+            path.unlink(missing_ok=True)
+
     def remove_unfinished(self, first: int = 0, last: int | None = None) -> None:
         """Remove what is kept of blocks that begin at the positions from *first* to *last*, which are finished."""
         for path in self.path.glob("unfinished-*.parquet"):

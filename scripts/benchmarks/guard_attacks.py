@@ -1,4 +1,4 @@
-"""What an attacker still gets through the guard, by policy, and what an honest client loses."""
+"""What an attacker still gets through the guard, by policy, and what a benign client loses."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ POLICIES: Mapping[str, str] = {
 }
 """By name: the settings of the section `[logprobs]`."""
 TOP = 5
-"""Alternatives that the attacker and the honest client ask for."""
+"""Alternatives that the attacker and the benign client ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,9 @@ class Row:
     reference: tuple[float, float, float]
     """AUROC of the attack `reference`, which subtracts the log-probabilities of the base."""
     shown: float
-    """Share of the tokens of answers that an honest client gets a log-probability for."""
+    """Share of the tokens of answers that a benign client gets a log-probability for."""
     error: float | None
-    """Mean absolute error of the likeliest token's probability, as an honest client sees it."""
+    """Mean absolute error of the likeliest token's probability, as a benign client sees it."""
     order: float | None
     """Share of answers whose two likeliest tokens are listed, in their order."""
 
@@ -192,7 +192,7 @@ def _row(
     of_base: Sequence[Sequence[float]],
     true: list[dict[str, float]],
 ) -> Row:
-    """What remains of the attacks, and to honest clients, who saw *true* where everything passes."""
+    """What remains of the attacks, and to benign clients, who saw *true* where everything passes."""
     route, ask = next((route, ask) for route, ask in attacker.routes().items() if ask(passages[0]) is not None)
     attacker.prompts = 0
     seen = [ask(ids) for ids in passages]
@@ -234,7 +234,7 @@ def _alternatives(attacker: Attacker, passages: Sequence[list[int]]) -> list[dic
 def _lost(
     shown: Sequence[Mapping[str, float]], true: Sequence[Mapping[str, float]]
 ) -> tuple[float, float | None, float | None]:
-    """What an honest client has of the alternatives, see `Row`."""
+    """What a benign client has of the alternatives, see `Row`."""
     if not shown:
         return 0.0, None, None
     likeliest = [_two(each)[0] for each in true]
@@ -293,7 +293,7 @@ def attack_rows(work: Path, policies: Sequence[str] = ()) -> list[Row]:
 def attack_table(rows: Sequence[Row]) -> str:
     """The rows in Markdown."""
     lines = [
-        "## What an attacker still gets, and what an honest client loses",
+        "## What an attacker still gets, and what a benign client loses",
         "",
         f"A small Llama was trained on {SIBLING} passages of Python's language reference, and then on {MEMBERS} "
         f"others, the members; {MEMBERS} are held out. The server behind the guard shows everything. The attacker asks "
@@ -302,7 +302,7 @@ def attack_table(rows: Sequence[Row]) -> str:
         "(`guided_choice`), a prompt for each token, or text alone. `reference` subtracts the log-probabilities of the "
         "model before its last training, which the attacker has; a temperature is known, and undone.",
         "",
-        "| policy | route | AUROC of loss | AUROC of reference | honest: shown | error of p | two likeliest in order |",
+        "| policy | route | AUROC of loss | AUROC of reference | benign: shown | error of p | two likeliest in order |",
         "|---|---|--:|--:|--:|--:|--:|",
     ]
     for row in rows:

@@ -60,7 +60,7 @@ class Chaos:
                     await what(reader, writer)
             await asyncio.sleep(pause * self.generator.random() * 2)
 
-    async def _honest(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _benign(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(SMALL)
         try:
             line = await asyncio.wait_for(reader.readline(), 20)
@@ -102,7 +102,7 @@ class Chaos:
     async def run(self) -> None:
         """Every kind at once."""
         kinds: list[Coroutine[Any, Any, None]] = [self._again(self._idle, 1.0) for _ in range(IDLE)]
-        kinds += [self._again(self._honest, 0.1) for _ in range(10)]
+        kinds += [self._again(self._benign, 0.1) for _ in range(10)]
         kinds += [self._again(self._large, 2.0) for _ in range(2)]
         kinds += [self._again(what, 0.1) for what in (self._half, self._leaving) for _ in range(5)]
         kinds += [self._again(what, 0.1) for what in (self._byte_by_byte, self._never_reading) for _ in range(5)]
@@ -127,29 +127,29 @@ def chaos_figures(seconds: float) -> list[Figure]:
         server = [model_server(free_port())]
         try:
             with guard(server[0].url, Path(temporary), POLICY) as process:
-                asyncio.run(_honest_only(process.port, statuses))
+                asyncio.run(_benign_only(process.port, statuses))
                 quiet = (process.memory, process.descriptors)
                 for number in range(ROUNDS):
                     asyncio.run(_round(process.port, server, seconds / ROUNDS, number, statuses))
                     time.sleep(8)  # what hangs is cut off after 3 s, and a connection to the server is unused after 4 s
-                    asyncio.run(_honest_only(process.port, Counter()))  # unused connections are closed by the next
+                    asyncio.run(_benign_only(process.port, Counter()))  # unused connections are closed by the next
                     memory.append(process.memory)
                     descriptors.append(process.descriptors)
                     print(f"{memory[-1]:.0f} MB, {descriptors[-1]} files; {dict(statuses)}", file=sys.stderr)
                 after: Counter[str] = Counter()
-                asyncio.run(_honest_only(process.port, after))
+                asyncio.run(_benign_only(process.port, after))
         finally:
             server[0].stop()
     unexpected = sum(count for status, count in statuses.items() if status not in ("200", "502"))
     growth = memory[-1] - statistics.median(memory[:2])
     return [
         Figure(
-            "answers of another kind than 200 and 502 to honest requests",
+            "answers of another kind than 200 and 502 to benign requests",
             unexpected,
             at_most=0,
             note=f"{statuses['200']:,} × 200, {statuses['502']:,} × 502 while the server was down",
         ),
-        Figure("honest requests answered afterwards, of 100", after["200"], at_least=100),
+        Figure("benign requests answered afterwards, of 100", after["200"], at_least=100),
         Figure("open files afterwards, more than before", descriptors[-1] - quiet[1], at_most=0, note=f"{descriptors}"),
         Figure(
             "growth of memory from the first rounds to the last",
@@ -168,9 +168,9 @@ async def _round(port: int, server: list[Process], seconds: float, seed: int, st
     statuses.update(chaos.statuses)
 
 
-async def _honest_only(port: int, statuses: Counter[str]) -> None:
+async def _benign_only(port: int, statuses: Counter[str]) -> None:
     chaos = Chaos(port, 0, 0)
     for _ in range(100):
         async with _connected(port) as (reader, writer):
-            await chaos._honest(reader, writer)
+            await chaos._benign(reader, writer)
     statuses.update(chaos.statuses)

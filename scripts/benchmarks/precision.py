@@ -58,18 +58,9 @@ def precision_figures(count: int) -> list[Figure]:
 
 
 def gpu_figures() -> list[Figure]:
-    """A random model of an 8B shape on CUDA; without CUDA, rows that have no value."""
-    rows = []
-    for vocabulary in (128_256, 256_000):
-        if not torch.cuda.is_available():
-            rows += [
-                Figure(
-                    f"8B shape, vocabulary {vocabulary:,}: {what}", None, at_least=goal, note="no GPU on this machine"
-                )
-                for what, goal in (("share of bf16 peak", 0.5), ("÷ batched transformers with whole logits", 2.0))
-            ]
-        else:
-            from .gpu import shape_figures
+    """A random model of an 8B shape on CUDA; without CUDA, a row that has no value."""
+    if not torch.cuda.is_available():
+        return [Figure("models of an 8B shape", None, note="no GPU on this machine; scripts/check_gpu measures them")]
+    from .gpu import EIGHT_B, shape_figures
 
-            rows += shape_figures(vocabulary)
-    return rows
+    return [figure for vocabulary in EIGHT_B.vocabularies for figure in shape_figures(vocabulary)]

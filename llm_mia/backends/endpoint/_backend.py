@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -48,6 +48,7 @@ class EndpointBackend(RemoteModel):
 
     def __init__(self, client: Client, listing: Listing, probed: Probed, context: tuple[int, str]) -> None:
         super().__init__(client, probed.way.opening)
+        self.probes += 1  # `check_unchanged`
         self._way, self._probed = probed.way, probed
         self.opening = () if probed.way.opening else probed.answer.opening
         self.offers = probed.offers | {CONTINUATIONS}
@@ -107,7 +108,9 @@ class EndpointBackend(RemoteModel):
         except _TextError as error:
             raise ModelError(f"model {self.info.id!r}: {error}") from None
         if answer is None:
-            raise ModelError(f"model {self.info.id!r}: the text is longer than its context")
+            raise ModelError(
+                f"model {self.info.id!r}: a text is longer than its context: give shorter windows by `window_tokens`"
+            )
         return answer
 
     def estimate(self, texts: Sequence[str], n_bytes: int) -> RemoteWork:
@@ -117,6 +120,30 @@ class EndpointBackend(RemoteModel):
         seconds, sampled = self._client.seconds - before, sum(len(text.encode()) for text in texts)
         tokens = round(sum(map(len, encoded)) * n_bytes / max(1, sampled)) if sampled else 0
         return RemoteWork(tokens, seconds * n_bytes / max(1, sampled), self._client.budget.cost(tokens))
+
+    def check_unchanged(self) -> None:
+        """Send the text that measured the server again, if anything was sent since.
+
+        Raises:
+            ModelError: it has other log-probabilities now, so the server has changed the model.
+        """
+        if self._client.sent < self.probes:
+            return
+        [value] = self._client.ask([self._way.query(PROBE)])
+        if isinstance(value, RefusedError):
+            raise ModelError(f"model {self.info.id!r}: {value}")
+        before, noise = self._probed.answer, max(AVERAGE, 4 * self._probed.noise) + self._probed.rounding
+        try:
+            now = self._way.read(value, PROBE)
+            same = np.array_equal(now.ids, before.ids) and agreement(now.logprob, before.logprob) <= noise
+        except AnswerError:
+            same = False
+        if not same:
+            raise ModelError(
+                f"model {self.info.id!r}: the server gives other log-probabilities than at the beginning, so it has "
+                "changed the model; the passes of this command are removed: run the same command again when the server "
+                "has a single model"
+            )
 
     def recognised(self, begun: ModelRecord) -> ModelRecord:
         """The record of this model; that of *begun*, with which a run began, where it is the same model.
@@ -149,7 +176,7 @@ class EndpointBackend(RemoteModel):
         asked = [at for at, answer in enumerate(answers) if answer is None]
 
         def read(position: int, value: Any) -> Answer:
-            return _checked(way.read(value, texts[asked[position]]), 0 if self.opening else 1)
+            return _checked(way.read(value, texts[asked[position]]), 0 if self.opening else 1, self.offers)
 
         def keep(position: int, value: Any) -> None:
             try:
@@ -244,7 +271,8 @@ class EndpointBackend(RemoteModel):
 
         def read(value: Any) -> Answer:
             answer = _part(self._way.read_ids(value, ids), slice(skipped, None))
-            return _checked(answer, window.first_scored - (len(self.opening) if with_opening else 0))
+            first = window.first_scored - (len(self.opening) if with_opening else 0)
+            return _checked(answer, first, self.offers)
 
         return self._way.query(ids), read
 
@@ -259,7 +287,7 @@ class EndpointBackend(RemoteModel):
 
         def read(value: Any) -> Answer:
             answer = self._way.read(value, prompt)
-            return _checked(spread(answer, ends + len(head), tokens), window.first_scored - opening)
+            return _checked(spread(answer, ends + len(head), tokens), window.first_scored - opening, self.offers)
 
         return self._way.query(prompt), read
 
@@ -288,11 +316,15 @@ def _part(answer: Answer, span: slice) -> Answer:
     return replace(answer, **arrays)
 
 
-def _checked(answer: Answer, first: int) -> Answer:
-    """*answer*, where every token from the position *first* on has a log-probability."""
+def _checked(answer: Answer, first: int, offers: Container[str]) -> Answer:
+    """*answer*, where every token from the position *first* on has a log-probability, and all else that is offered."""
     if np.isnan(answer.logprob[first:]).any():
-        raise AnswerError("it gives NaN, or nothing, as the log-probability of a token of the prompt")
+        raise AnswerError("it gives NaN, or no number, as the log-probability of a token of the prompt")
     for given in (answer.logprob[first:], answer.top[first:]):
         if (given > ABOVE).any():
             raise AnswerError(f"it gives {np.nanmax(given):g} as a log-probability, which is at most 0")
+    if "top" in offers and np.isnan(answer.top[first:]).any():
+        raise AnswerError("it no longer gives the likeliest token at each position, as it did when it was measured")
+    if "rank" in offers and (answer.rank[first:] < 0).any():
+        raise AnswerError("it no longer gives the rank of each token, as it did when it was measured")
     return answer

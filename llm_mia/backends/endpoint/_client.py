@@ -15,7 +15,7 @@ from ...errors import BudgetError, LlmMiaError, ServerError
 from ._address import Address
 from ._answers import count_of
 from ._budget import Budget
-from ._failures import failure_words, refusal_words
+from ._failures import failure_words, is_error, refusal_words
 from ._http import get, open_client, post, retry_after, tls_context
 from ._turns import Turns
 
@@ -249,7 +249,7 @@ class _Call:
                 spent = 0
                 try:
                     response = await post(http, f"{url}/completions", query.body, patience.timeout, patience.largest)
-                    if response.status == 200 and isinstance(response.value, dict):
+                    if response.status == 200 and isinstance(response.value, dict) and not is_error(response.value):
                         spent = _tokens(response.value, query.tokens)
                         turns.answered()
                         return response.value

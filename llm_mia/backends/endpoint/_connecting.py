@@ -40,7 +40,7 @@ def connect(
         if client.sent < client.budget.requests:
             raise  # another model has used a part, and what it answered is kept
         raise BudgetError(
-            f"{str(error).partition(';')[0]}; this does not suffice to measure the server, which comes before the "
+            f"{str(error).partition(';')[0]}; this is not enough to test the server, which comes before the "
             "first passage: allow more"
         ) from None
 

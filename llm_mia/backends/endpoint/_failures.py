@@ -11,7 +11,7 @@ from ._address import KEY_VARIABLES, Address, key_from_environment
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["denies_logprobs", "failure_words", "key_words", "message_of", "refusal_words"]
+__all__ = ["denies_logprobs", "failure_words", "is_error", "key_words", "message_of", "refusal_words"]
 
 LONGEST = 200
 """Most characters of a server's message that are repeated."""
@@ -53,6 +53,8 @@ def refusal_words(address: Address, status: int, value: Any) -> str:
         return key_words(url)
     if 300 <= status < 400:
         return f"{url}: the server sends requests on to another address, which is not followed: name that address"
+    if status == 200 and is_error(value):
+        return f"{url}: the server answers with an error in place of a completion: {message_of(value) or 'no message'}"
     if status == 200:
         return f"{url}: the server cuts its answers off: look at its log, and run the same command again"
     if status == 429:
@@ -62,6 +64,11 @@ def refusal_words(address: Address, status: int, value: Any) -> str:
         )
     message = message_of(value)
     return f"{url}: the server answers with status {status}{f': {message}' if message else ''}"
+
+
+def is_error(value: Any) -> bool:
+    """Whether the JSON *value* of an answer is an error: some servers, under load, send it with status 200."""
+    return isinstance(value, dict) and value.get("error") is not None and "choices" not in value
 
 
 def denies_logprobs(status: int, words: str) -> bool:

@@ -108,7 +108,7 @@ def measure_context(client: Client, listing: Listing, tokens_per_byte: float) ->
     n = counted if counted is not None else round(len(text) * tokens_per_byte)
     if counted is not None and counted < len(text.split()) / 2:
         raise ModelError(
-            f"model {address.model!r} at {address.url}: it cuts long prompts without a word, to {counted:,} tokens; "
+            f"model {address.model!r} at {address.url}: it cuts long prompts without saying so, to {counted:,} tokens; "
             f"start the server so that it refuses them, or give shorter windows by `window_tokens`"
         )
     return n + 1, "tested"

@@ -39,6 +39,10 @@ ATTEMPTS = 3
 CUTS = (0, 9, 5, 14, 2)
 """How many tokens are cut off for the checks with a generated token, which need `CHECKS` that can be used."""
 CHECKS = 2
+SEVERAL = 8
+"""Tokens that do not all have the same log-probability."""
+TAIL = " and then"
+"""What follows the token in the last of these checks, so that it is not the last of the prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,7 @@ def _aligned(client: Client, way: Way, answer: Answer) -> tuple[Way, Answer]:
         answer = _ask(client, opened, PROBE)
         if _is_aligned(client, opened, answer):
             return opened, answer
-    raise AnswerError("it gives each token the log-probability of another position, so they are wrong")
+    raise AnswerError("the log-probability that it gives for a token is not the one of its position")
 
 
 def _prompt_tokens(client: Client, way: Way, text: str) -> int:
@@ -176,15 +180,15 @@ def _is_aligned(client: Client, way: Way, answer: Answer) -> bool:
         if generated is None:
             continue
         token, logprob = generated
-        longer = _ask(client, way, text + token)
-        if len(longer) < 2 or longer.ends[-1] - longer.ends[-2] != len(token.encode()):
+        longer = _ask(client, way, text + token + (TAIL if checked == CHECKS - 1 else ""))
+        common = _tokens_of(longer, len(text.encode()))
+        if common is None or _tokens_of(longer, len((text + token).encode())) != common + 1:
             continue  # the text with the token is cut into other tokens
         rounding = _rounding(answer.logprob)
-        common = len(longer) - 1
         _check_same(
             _part(answer, common), _part(longer, common), rounding, "it gives other log-probabilities to a text"
         )
-        if abs(longer.logprob[-1] - logprob) > LARGEST + rounding:
+        if abs(longer.logprob[common] - logprob) > LARGEST + rounding:
             return False
         checked += 1
         if checked == CHECKS:
@@ -192,6 +196,12 @@ def _is_aligned(client: Client, way: Way, answer: Answer) -> bool:
     if not checked:
         raise AnswerError("it generates no token after the text, so its log-probabilities cannot be checked")
     return True
+
+
+def _tokens_of(answer: Answer, size: int) -> int | None:
+    """How many tokens of *answer* spell the first *size* bytes; None where a token reaches beyond."""
+    at = int(np.searchsorted(answer.ends, size, side="right"))
+    return at if at and answer.ends[at - 1] == size else None
 
 
 def _shortened(answer: Answer, tokens: int) -> str:
@@ -270,7 +280,9 @@ def _check_values(answer: Answer, tops: Sequence[dict[str, float]]) -> None:
     scored = answer.logprob[1:] if not len(answer.opening) else answer.logprob
     if np.isnan(scored).any():
         missing = int(np.isnan(scored).sum())
-        raise AnswerError(f"it gives NaN, or nothing, as the log-probability of {missing} tokens of the prompt")
+        raise AnswerError(f"it gives NaN, or no number, as the log-probability of {missing} tokens of the prompt")
+    if len(scored) >= SEVERAL and np.ptp(scored) == 0:
+        raise AnswerError(f"it gives {scored[0]:g} as the log-probability of every token, as no model does")
     slack = 1e-3 + _rounding(answer.logprob)
     if (scored > slack).any() or not np.isfinite(scored).all():
         raise AnswerError(f"it gives {scored.max():g} as a log-probability, which is at most 0")

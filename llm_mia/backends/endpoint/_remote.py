@@ -32,7 +32,7 @@ class RemoteModel:
     def __init__(self, client: Client, opening: str = "") -> None:
         self._client, self._opening, self._kept = client, opening, KeptAnswers()
         self.probes = client.sent
-        """Requests that measured the server; each command sends them again."""
+        """Requests that measure the server; each command sends them again."""
         self.tokens_per_batch = 1024
         self.block_bytes = 4096 * client.budget.concurrency
         """Size of a block: large enough that waiting for its last answer costs little, and small enough that progress
@@ -42,6 +42,9 @@ class RemoteModel:
         """From now on, write every answer to the file *path*, and send no request whose answer it holds."""
         self._client.go_on()
         self._kept.write_to(path)
+
+    def check_unchanged(self) -> None:
+        """Nothing: continuations show no other model."""
 
     def forget_answers(self) -> None:
         """Remove the file of `keep_answers`: all of its answers are stored in the run directory."""

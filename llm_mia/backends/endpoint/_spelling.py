@@ -126,7 +126,8 @@ def _unknown(written: Written, text: bytes, at: int, start: int) -> Iterator[lis
             token is not None and text.startswith(token, start + skipped)
         ):
             yield [start + skipped * (i + 1) // count for i in range(count)]
-    yield [start] * count  # a server that writes the whole character with the token that completes it
+    if start == 0 or text[start : start + 1] > b"\x7f":
+        yield [start] * count  # a server that writes the whole character with the token that completes it
 
 
 def _skips(text: bytes, start: int, least: int) -> Iterator[int]:

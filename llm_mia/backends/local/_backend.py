@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from ._model_check import checked_head
 from ._prefix import ComputedPrefix, PrefixCache, compute_prefix
 from ._sampling import sample
 from ._tokenizer import LocalTokenizer
+from .float32 import copy_in_float32, load_in_float32
 
 __all__ = ["LocalBackend"]
 
@@ -52,6 +54,7 @@ class LocalBackend:
         temperature: divides the logits.
         tokens_per_batch: most tokens fed at once; None: the backend chooses, on CUDA by the free memory.
         compiled: see `llm_mia.backends.moments.Reducer`.
+        read_float32: reads the model in float32 from its files; None: it is a copy of *model*.
 
     Raises:
         ModelError: the model looks at tokens that come later, so it has no likelihood to report.
@@ -71,8 +74,10 @@ class LocalBackend:
         temperature: float = 1.0,
         tokens_per_batch: int | None = None,
         compiled: bool = True,
+        read_float32: Callable[[], Any] | None = None,
     ) -> None:
         self.model = model
+        self._read_float32 = read_float32 or partial(copy_in_float32, model)
         self.tokenizer = tokenizer
         self.tokens = LocalTokenizer(tokenizer, name=name, templated=templated)
         """The same tokenizer, as a `llm_mia.backends.Tokenizer`."""
@@ -111,6 +116,24 @@ class LocalBackend:
             opening=self.opening,
             opening_text=tuple(tokenizer.convert_ids_to_tokens(list(self.opening))),
         )
+
+    def in_float32(self) -> LocalBackend:
+        """The same model in float32, see `llm_mia.backends.Comparable`; its reductions are not compiled."""
+        info = self.info
+
+        def load() -> LocalBackend:
+            return LocalBackend(
+                self._read_float32(),
+                self.tokenizer,
+                name=info.id,
+                weights_sha256=info.weights_sha256,
+                templated=info.templated,
+                temperature=info.temperature,
+                tokens_per_batch=self.tokens_per_batch,
+                compiled=False,
+            )
+
+        return load_in_float32(load, self.model, self.device, info.id)
 
     def encode(self, texts: Sequence[str]) -> list[IntArray]:
         """Token ids of each text, shape (n,), without special tokens added and without a limit on length.

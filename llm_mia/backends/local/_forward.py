@@ -12,6 +12,7 @@ from torch import Tensor
 from ...errors import ModelError
 from ...records import IntArray, Window
 from ..moments import Head
+from ._attention import QuickAttention
 from ._failures import describe_failure
 from ._length_checks import feed_first_layer, measure_length_rule
 from ._lengths import LengthRule, forget_lengths, growing_modules, is_known
@@ -49,16 +50,19 @@ class Forward:
         self._holds_to = math.inf if is_known(model) else 0
         self._growing = growing_modules(model)
         self._checked_to = 0
+        self.attention = QuickAttention(model, device)
 
     def states(self, ids: Tensor, head: Head | None, cache: PrefixCache | None = None) -> Tensor:
         """The input of *head*, shape (batch, tokens, width); the model's own logits where there is no head."""
         self.forget_lengths()
         # Models continue from a cache that is given, whatever use_cache is: that only asks for a new cache.
         arguments = {} if cache is None else {"past_key_values": cache}
-        if head is None:
-            logits: Tensor = self._model(input_ids=ids, use_cache=False, **arguments).logits
-            return logits
-        states: Tensor = self._model.base_model(input_ids=ids, use_cache=False, **arguments).last_hidden_state
+        before = 0 if cache is None else cache.get_seq_length()
+        with self.attention.within(before + ids.shape[1]):
+            if head is None:
+                logits: Tensor = self._model(input_ids=ids, use_cache=False, **arguments).logits
+                return logits
+            states: Tensor = self._model.base_model(input_ids=ids, use_cache=False, **arguments).last_hidden_state
         return states.to(head.weight)  # the device and the precision: some models keep their last state in float32
 
     def forget_lengths(self) -> None:

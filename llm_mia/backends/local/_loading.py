@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ def load(
     options = LoadingOptions(dtype, device, trust_remote_code, pre_tokenizer)
     with silence_libraries(), name_model_in_errors(name):
         folder, commit = locate_model(path, revision)
-        loaded = _load_adapter(folder, options) if _is_adapter(folder) else _load_whole(folder, options)
+        loaded = _load(folder, options)
         return LocalBackend(
             loaded.model,
             loaded.tokenizer,
@@ -92,6 +92,7 @@ def load(
             temperature=temperature,
             tokens_per_batch=tokens_per_batch,
             compiled=compiled,
+            read_float32=lambda: _load(folder, replace(options, dtype="float32")).model,
         )
 
 
@@ -114,6 +115,11 @@ def resolve_device(device: str) -> str:
                 f"{kind}:{devices.device_count() - 1}"
             )
     return device
+
+
+def _load(folder: Path, options: LoadingOptions) -> LoadedModel:
+    """The model in a folder, which may hold an adapter, or in a GGUF file."""
+    return _load_adapter(folder, options) if _is_adapter(folder) else _load_whole(folder, options)
 
 
 def _is_adapter(folder: Path) -> bool:

@@ -34,6 +34,7 @@ def checked_head(forward: Forward, model: Any, device: torch.device, tolerance: 
     if bool((expected.isnan() | expected.isposinf()).any()):  # −∞ is right for a token that the model excludes
         raise ModelError("its logits are not numbers: its weights are damaged, or exceed the range of the `dtype`")
     refuse_looking_ahead(model, ids, tolerance)
+    forward.attention.check(ids, expected, tolerance)
     forward.try_twice_the_length(ids, expected, tolerance)
     head = None if model.base_model is model else Head.of(model)
     if head is None:

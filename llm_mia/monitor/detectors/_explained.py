@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from ...queries import END_LENGTHS
 from .._table import Table
 
-__all__ = ["choices", "common_prompts", "conversations", "templates"]
+__all__ = ["choices", "conversations", "templates"]
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 MOST_CHOICES = 26
 CONTEXT_SHARE = 0.2
 """Of a text, the least share that is the context of a choice."""
-PUBLIC_SHARE = 0.5
 TEMPLATE_SHARE = 0.15
 """Of a prompt, the least share that is the same in many prompts of a template. Sketches know the length of what is the
 same up to a factor of 2, so the true share is between this and twice as much."""
@@ -30,14 +29,6 @@ TEMPLATE_BYTES = 128
 """So many bytes that are the same suffice, however long the prompt is."""
 OF_TEMPLATE = 8
 """Prompts that a template has at least."""
-
-
-def common_prompts(table: Table) -> Bools:
-    """Which rows have a prompt that the benign traffic had, or that a public benchmark holds."""
-    common = np.isin(table.sketches.digests, table.known.benign)
-    if table.known.registry is not None:
-        common |= table.known.registry.overlap(table.sketches, public=True) >= PUBLIC_SHARE
-    return common & table.sketched
 
 
 def choices(table: Table, among: Bools) -> Bools:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import xlog1py, xlogy
 
 from .._rows import Kind
 from .._table import Table
@@ -45,10 +46,7 @@ def change_of(periods: Sequence[tuple[int, int]]) -> float:
 def _likelihood(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """The binomial log-likelihood of counts at their most likely share."""
     n, k = counts.T
-    share = k / n
-    with np.errstate(divide="ignore", invalid="ignore"):
-        parts = np.where(k > 0, k * np.log(share), 0.0) + np.where(k < n, (n - k) * np.log1p(-share), 0.0)
-    return np.asarray(parts, np.float64)
+    return np.asarray(xlogy(k, k / n) + xlog1py(n - k, -k / n), np.float64)
 
 
 CHANGE = Detector(

@@ -5,14 +5,14 @@ from __future__ import annotations
 from .._rows import Kind
 from .._table import Table
 from ._detector import Detector, Scored
-from ._explained import choices, common_prompts, templates
+from ._explained import choices, templates
 
 __all__ = ["HARVESTING"]
 
 
 def _score(table: Table) -> Scored:
     wanted = (table.kinds & Kind.DISTRIBUTION) > 0
-    explained = common_prompts(table) | choices(table, wanted) | templates(table, wanted)
+    explained = table.common | choices(table, wanted) | templates(table, wanted)
     rows = table.distinct(wanted & ~explained)
     return Scored(table.totals(rows), rows)
 

@@ -9,7 +9,7 @@ from ...queries import END_LENGTHS, Sketches
 from .._rows import Kind
 from .._table import Table
 from ._detector import Detector, Scored
-from ._explained import choices, common_prompts, templates
+from ._explained import choices, templates
 
 __all__ = ["PERTURBATION"]
 
@@ -23,7 +23,7 @@ LEAST_AGREEMENT = 0.2
 
 def _score(table: Table) -> Scored:
     wanted = ((table.kinds & (Kind.SCORES | Kind.DISTRIBUTION)) > 0) & table.sketched
-    wanted &= ~common_prompts(table)
+    wanted &= ~table.common
     rows = np.zeros(len(table.rows), np.bool_)
     wanted &= ~choices(table, wanted)  # the ends of a question may differ in case alone: "it" and "It"
     rows[_twins(table, wanted)] = True

@@ -8,7 +8,6 @@ from ...queries import END_LENGTHS
 from .._rows import Kind
 from .._table import Table
 from ._detector import Detector, Scored
-from ._explained import common_prompts
 
 __all__ = ["PREFIXED"]
 
@@ -19,7 +18,7 @@ LEAST_DIFFERENCE = 64
 
 
 def _score(table: Table) -> Scored:
-    wanted = ((table.kinds & (Kind.SCORES | Kind.DISTRIBUTION)) > 0) & table.sketched & ~common_prompts(table)
+    wanted = ((table.kinds & (Kind.SCORES | Kind.DISTRIBUTION)) > 0) & table.sketched & ~table.common
     rows = np.flatnonzero(wanted)
     lengths, sizes = np.array(END_LENGTHS), table.sizes[rows]
     counted = np.zeros(len(table.rows), np.bool_)

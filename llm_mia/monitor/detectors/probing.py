@@ -5,14 +5,14 @@ from __future__ import annotations
 from .._rows import Kind
 from .._table import Table
 from ._detector import Detector, Scored
-from ._explained import choices, common_prompts
+from ._explained import choices
 
 __all__ = ["PROBING"]
 
 
 def _score(table: Table) -> Scored:
     scored = (table.kinds & Kind.SCORES) > 0
-    rows = table.distinct(scored & ~common_prompts(table) & ~choices(table, scored))
+    rows = table.distinct(scored & ~table.common & ~choices(table, scored))
     return Scored(table.totals(rows), rows)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from .._rows import Kind
 from .._table import Table
 from ._detector import Detector, Scored
-from ._explained import common_prompts, conversations, templates
+from ._explained import conversations, templates
 
 __all__ = ["SAMPLING"]
 
 
 def _score(table: Table) -> Scored:
     wanted = (table.kinds & Kind.SAMPLES) > 0
-    explained = common_prompts(table) | templates(table, wanted) | conversations(table, wanted)
+    explained = table.common | templates(table, wanted) | conversations(table, wanted)
     rows = table.distinct(wanted & ~explained)
     return Scored(table.totals(rows), rows)
 

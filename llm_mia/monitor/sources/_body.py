@@ -20,7 +20,7 @@ def body_of(value: Any) -> Mapping[str, Any] | None:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     return value if isinstance(value, Mapping) else None
 
@@ -57,7 +57,7 @@ def _parameters(body: Mapping[str, Any], complete: bool) -> dict[str, Any]:
     limits = [whole(body[name]) for name in LIMITS if name in body]
     logprobs, top = body.get("logprobs"), whole(body.get("top_logprobs"))
     if isinstance(logprobs, int | float) and not isinstance(logprobs, bool):
-        top = max(top or 0, int(logprobs))
+        top = max(top or 0, whole(logprobs) or 0)
         logprobs = True
     values = {
         "max_tokens": limits[0] if limits else None,

@@ -53,6 +53,8 @@ class Source:
     """The queries of such a line; empty where it is about something else. `ValueError` where it is broken."""
     of_text: bool = False
     """Whether lines are text and not JSON."""
+    quick: Callable[[bytes], Query | None] | None = None
+    """The query of a line, quickly; None where it takes *queries* to read the line, or to say why it cannot be read."""
     paths: tuple[tuple[str, ...], ...] = ()
     """Of a mapping: where its fields are, that of the client first."""
 

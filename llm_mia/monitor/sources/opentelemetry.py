@@ -103,7 +103,7 @@ def _prompt(names: Mapping[str, Any]) -> str | None:
     if isinstance(messages, str):
         try:
             messages = json.loads(messages)
-        except ValueError:
+        except (ValueError, RecursionError):
             return messages
     if isinstance(messages, list):
         return "\n".join(message_texts(messages))

@@ -60,7 +60,7 @@ def _rows(alerts: tuple[Alert, ...]) -> list[dict[str, Any]]:
             "p": f"{alert.p_value:.2g}",
             "q": f"{alert.q_value:.2g}",
             "requests": f"{alert.requests:,}",
-            "clients": f"{alert.clients:,}",
+            "clients": f"{alert.clients:,}" if alert.clients else "–",
             "reasons": [(reason_words(each), ", ".join(each.lines)) for each in alert.reasons],
         }
         for alert in alerts

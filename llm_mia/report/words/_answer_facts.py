@@ -13,6 +13,7 @@ from ._audit_by_shadows import by_shadows, gap_words, needed_words, rates_words,
 from ._comparisons import least_p_words, role_words
 from ._counting import counted, held_with, with_interval
 from ._decisions import bound_confidence
+from ._precision import precision_facts
 from ._validity import NAMED, standing_sentence, weakest_check
 
 __all__ = ["answer_facts", "answer_trust", "checks_words", "flags_facts", "flags_trust", "named_check", "worst_faults"]
@@ -41,6 +42,7 @@ def answer_facts(audit: Audit) -> list[tuple[str, str]]:
         *_protocol(audit.notes),
         *_number(flags),
         *_compared(flags),
+        *precision_facts(audit.notes),
     ]
 
 
@@ -78,7 +80,7 @@ def _power_words(audit: Audit) -> str:
     if audit.power is not None:
         return _recognised(audit, audit.power)
     if not audit.evaluations:
-        return "unknown, because no known members were given"
+        return "unknown, and no AUROC is computed, because no known members were given"
     return "not measured: a false discovery rate has no fixed threshold"
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...auditing import Audit, Control
+from ...backends import ngram
 from ...decision import Finding, Flags, NoteKind, Unit
-from ...records import Note, Standing, target_pass
+from ...records import STAND_IN, Note, Standing, target_pass
 from ...validity import Validity
 from ._answer import Answer, Outcome
 from ._answer_facts import answer_facts, answer_trust, flags_facts, flags_trust, worst_faults
@@ -42,7 +43,16 @@ def answer_of(audit: Audit) -> Answer:
     if audit.withheld:
         why = withheld_headline(audit.standing, audit.validity, shadows=audit.shadows is not None)
         return _answer(audit.flags, audit.notes, question, facts, trust, withheld=why, change=_remedy(audit.validity))
-    return _answer(audit.flags, audit.notes, question, facts, trust, audit.control)
+    by_ngram = _is_compared_by_ngram_alone(audit)
+    return _answer(audit.flags, audit.notes, question, facts, trust, audit.control, by_ngram=by_ngram)
+
+
+def _is_compared_by_ngram_alone(audit: Audit) -> bool:
+    """Whether the only model that the target is compared with is an n-gram model."""
+    stand_in, finding = audit.passes.get(STAND_IN), audit.flags.finding
+    if stand_in is None or finding is None:
+        return False
+    return stand_in.model.id == ngram.NAME and {other.role for other in finding.others} == {STAND_IN}
 
 
 def flags_answer(flags: Flags) -> Answer:
@@ -69,11 +79,25 @@ def _answer(
     *,
     withheld: str = "",
     change: str = "",
+    by_ngram: bool = False,
 ) -> Answer:
-    """The answer; *withheld* and *change* are its headline and what would give another, where it is withheld."""
+    """The answer.
+
+    Args:
+        flags: the decision.
+        notes: what a reader ought to know.
+        question: which model, and which passages.
+        facts: a name and a sentence each.
+        trust: what the answer rests on.
+        control: sealed non-members that were decided on.
+        withheld: the headline where the answer is withheld, else empty.
+        change: what would give an answer where it is withheld.
+        by_ngram: whether the only model that the target is compared with is an n-gram model.
+    """
     outcome, headline, error_rate = Outcome.WITHHELD, withheld, ""
     if not flags.withheld:
-        outcome, headline, error_rate = _outcome(flags, control), _headline(flags, control), _error_rate(flags)
+        outcome, error_rate = _outcome(flags, control), _error_rate(flags)
+        headline = _headline(flags, control, by_ngram=by_ngram)
         change = _change(notes)
     return Answer(
         question,
@@ -119,7 +143,7 @@ def _outcome(flags: Flags, control: Control | None) -> Outcome:
     return Outcome.DOUBTFUL if _reserves(flags, control) else Outcome.FINDING
 
 
-def _headline(flags: Flags, control: Control | None) -> str:
+def _headline(flags: Flags, control: Control | None, *, by_ngram: bool) -> str:
     finding, look = flags.finding, _look(flags)
     if finding is None:
         return f"{look}, but no finding is possible."
@@ -128,7 +152,7 @@ def _headline(flags: Flags, control: Control | None) -> str:
     if not flags.flagged:
         unit = "passage" if flags.unit is Unit.PASSAGES else "document"
         look = f"The {unit}s together look as if the model was trained on some of them; no {unit} is flagged by itself"
-    reserves = _reserves(flags, control)
+    reserves = _reserves(flags, control, by_ngram=by_ngram)
     return f"{look}, but {' and '.join(reserves)}." if reserves else f"{look}."
 
 
@@ -151,7 +175,7 @@ def _why_not(flags: Flags, finding: Finding) -> str:
     return "; chance alone may give as many" if flags.flagged else ""
 
 
-def _reserves(flags: Flags, control: Control | None) -> list[str]:
+def _reserves(flags: Flags, control: Control | None, *, by_ngram: bool = False) -> list[str]:
     """What a finding has to be read with, each as the end of a sentence; the gravest first."""
     finding, standing = flags.finding, flags.standing
     reserves = list[str]()
@@ -170,7 +194,7 @@ def _reserves(flags: Flags, control: Control | None) -> list[str]:
     if finding is not None and finding.resists is None and not by_shadows(flags):
         reserves.append("no other model was compared")
     elif standing is Standing.NOT_CHECKED:
-        reserves.append("no other language model was compared")
+        reserves.append("only an n-gram model was compared" if by_ngram else "no other language model was compared")
     return reserves[:2]
 
 

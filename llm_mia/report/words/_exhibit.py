@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ...auditing import Audit
-from ...decision import ErrorRate, Finding, Flags, Sensitivity, flags_by_share
+from ...decision import ErrorRate, Finding, Flags, NoteKind, Sensitivity, flags_by_share
 from ...extraction import Extraction
 from ...records import Interval, Standing
 from ...validity import Verdict
@@ -18,6 +18,7 @@ from ._comparisons import role_words
 from ._counting import counted, held_with, per_hundred, unbroken
 from ._decisions import members_words, rule_words
 from ._notes import ASSUMPTION
+from ._precision import precision_words
 from ._validity import void_basis, weakest_check, withheld_words
 from ._verbatim import verbatim_words
 from .checks import check_words
@@ -233,6 +234,9 @@ def _and_comparisons(flags: Flags) -> str:
 def _overturn(audit: Audit) -> Iterator[str]:
     """What would make the answer wrong, a sentence each, beginning with what the record measured."""
     finding = audit.flags.finding
+    for note in audit.notes:
+        if note.kind == NoteKind.PRECISION:
+            yield f"The precision of the arithmetic: {precision_words(note.figures)}."
     if audit.shadows is not None:
         yield (
             "Proof that the model was not trained as the shadow models were (another base, recipe, kind of texts), in "

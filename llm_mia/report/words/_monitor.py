@@ -115,14 +115,20 @@ def alert_sentence(alert: Alert) -> str:
 
     >>> alert_sentence(Alert("client", "ab", 3.0, 0.002, 0.02, 90, 1, (Reason("probing", 80.0, 3.0, ()),)))
     'ab: 80 different passages scored, in 90 requests (p = 0.002)'
+    >>> family = Alert("family", "chat n=1", 3.0, 0.002, 0.02, 90, 0, (Reason("probing", 80.0, 3.0, ()),), nameless=90)
+    >>> alert_sentence(family)
+    "chat n=1: 80 different passages scored, in 90 requests without a client's name (p = 0.002)"
     """
     name = alert.name
     if alert.kind == "client" and len(name) > NAME_LENGTH:
         name = f"{name[: NAME_LENGTH - 1]}…"
     reason = reason_words(alert.reasons[0]) if alert.reasons else "no single reason"
     where = f"in {counted(alert.requests, 'request')}"
-    if alert.kind == "family":
+    if alert.nameless and alert.nameless == alert.requests:
+        where += " without a client's name"
+    elif alert.kind == "family":
         where += f" of {counted(alert.clients, 'client')}"
+        where += f", {alert.nameless:,} of them without a client's name" if alert.nameless else ""
     mixed = "; compared with clients of all kinds, so more likely a false alarm" if alert.mixed else ""
     return f"{name}: {reason}, {where} (p = {alert.p_value:.2g}){mixed}"
 

@@ -13,6 +13,7 @@ from ._comparisons import p_words, role_words
 from ._counting import counted, have
 from ._history import HISTORY_WORDS
 from ._inputs import INPUT_WORDS
+from ._precision import precision_words
 
 __all__ = ["ASSUMPTION", "note_words", "notes_words"]
 
@@ -256,6 +257,7 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
         "sorted by a property of the texts, such as their length or source; otherwise find out how the order "
         "entered the score"
     ),
+    NoteKind.PRECISION: precision_words,
     NoteKind.SENTENCE: lambda f: str(f["text"]),
 }
 """The sentence of each kind, from its figures."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from ...attacks import parse_attack
 from ...auditing import Audit
@@ -13,6 +13,7 @@ from ...errors import AttackError
 from ...records import AttackRecord, PassRecord, RunRecord
 from ._counting import counted, held_with
 from ._decisions import guarantee_words, held_words, rule_words, selection_words, threshold_words
+from ._precision import rounding_words
 
 __all__ = ["Again", "again_words", "deciding_rows", "input_rows", "model_rows", "run_rows"]
 
@@ -56,11 +57,12 @@ def model_rows(name: str, record: PassRecord) -> Rows:
 
 
 def _precision(record: PassRecord) -> str:
-    choice = record.model.dtype_choice
+    choice, rounding = record.model.dtype_choice, record.model.rounding
+    changes = "" if rounding is None else f"; {rounding_words(asdict(rounding))}"
     if choice is None:
-        return record.model.dtype
+        return record.model.dtype + changes
     by = {"measured": "measured speed", "environment": "the environment variable LLM_MIA_DTYPE"}
-    return f"{record.model.dtype}, chosen by {by.get(choice.reason, 'the kind of device')}"
+    return f"{record.model.dtype}, chosen by {by.get(choice.reason, 'the kind of device')}{changes}"
 
 
 def _dependences(record: PassRecord) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,75 @@
+"""Whether what is decided depends on the precision in which the target computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from ..decision import FINDING_LEVEL, Calibration, Flags, NoteKind, flag
+from ..records import ModelRecord, Note, PassRecord, Standing
+from ..scores import ScoreTable
+
+__all__ = ["precision_note"]
+
+
+def precision_note(table: ScoreTable, calibration: Calibration, flags: Flags, *, fdr: float | None) -> Note | None:
+    """What the precision of the target changes; None where it is float32, or where nothing is known of it.
+
+    The decision is repeated with the scores of all candidates raised by the measured change of a score, and lowered by
+    it: rounding moves each score by less, and not all in the same direction. If both give the same finding, it does not
+    depend on the precision.
+
+    Args:
+        table: the scores, with the column that decides.
+        calibration: what set the threshold.
+        flags: the decision.
+        fdr: the false discovery rate that is held, in place of the false positive rate.
+    """
+    passes = {} if table.record is None else table.record.passes
+    if "target" not in passes or passes["target"].model.rounding is None:
+        return None
+    model = passes["target"].model
+    figures: dict[str, Any] = {"dtype": model.dtype, **asdict(passes["target"].model.rounding)}
+    del figures["scores"]
+    change = _change_of(calibration.attack, passes)
+    figures |= {"attack": calibration.attack, "change": change, "flagged": flags.flagged}
+    if change is not None:
+        moved = [_moved(table, calibration, flags, by, fdr) for by in (-change, change)]
+        figures["least"], figures["most"] = sorted(each.flagged for each in moved)
+        stated = flags.finding is not None and not flags.withheld
+        figures["finding_depends"] = len({each.significant for each in (flags, *moved)}) > 1 if stated else None
+    return Note(NoteKind.PRECISION, figures)
+
+
+def _change_of(attack: str, passes: Mapping[str, PassRecord]) -> float | None:
+    """By how much the precision changes a score at most; None where that was not measured.
+
+    The score ``reference`` is a difference of two means, so the changes of both are added.
+    """
+    target = passes["target"].model.rounding
+    if target is None or target.skipped:
+        return None
+    if attack != "reference":
+        return target.scores.get(attack, target.scores.get(attack.partition(":")[0]))
+    reference = None if "reference" not in passes else _of_mean(passes["reference"].model)
+    return None if reference is None else target.passage_largest + reference
+
+
+def _of_mean(model: ModelRecord) -> float | None:
+    if model.dtype in ("float32", "float64"):
+        return 0.0
+    rounding = model.rounding
+    return None if rounding is None or rounding.skipped else rounding.passage_largest
+
+
+def _moved(table: ScoreTable, calibration: Calibration, flags: Flags, by: float, fdr: float | None) -> Flags:
+    """The decision with the scores of all candidates changed *by* a number."""
+    scores = np.array(table.column(calibration.attack), dtype=np.float64)
+    scores[table.rows(None)] += by
+    moved = replace(table, columns={**table.columns, calibration.attack: scores})
+    accepted = flags.standing is Standing.ACCEPTED
+    level = FINDING_LEVEL if flags.finding is None else flags.finding.allowed
+    return flag(moved, calibration, fdr=fdr, accept_void=accepted, finding_level=level)
