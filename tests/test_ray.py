@@ -16,7 +16,15 @@ import pytest
 
 from llm_mia import write_signals
 from llm_mia.cli import main
-from llm_mia.errors import InputError, MissingExtraError, ModelError, PassageError, UsageError, WorkerError
+from llm_mia.errors import (
+    InputError,
+    MissingExtraError,
+    ModelError,
+    PassageError,
+    RunDirectoryError,
+    UsageError,
+    WorkerError,
+)
 from llm_mia.passages import Passages, read_passages
 from llm_mia.signals import Limits
 from llm_mia.store import read_run, read_signals
@@ -130,28 +138,28 @@ with shared_by_ray("ray", processes=2):
 
 @slow
 def test_a_driver_that_is_killed_continues_and_a_second_driver_is_refused(whole: object, tmp_path: Path) -> None:
-    out, environment = tmp_path / "run", {**os.environ, "PYTHONPATH": str(ROOT)}
+    out = tmp_path / "run"
 
-    def drive() -> subprocess.Popen[str]:
+    def drive(delay: str) -> subprocess.Popen[str]:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "LLM_MIA_TEST_DELAY": delay}
         command = [sys.executable, "-c", DRIVER, str(out)]
         return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
 
-    first = drive()
+    first = drive("1")
     deadline = time.monotonic() + 240
     while not [*out.glob("signals/target/part-*")]:
         assert time.monotonic() < deadline
         assert first.poll() is None, first.stderr.read() if first.stderr else ""
         time.sleep(0.05)
-    second = drive()
-    assert "another run is writing here" in second.communicate(timeout=240)[1]
-    assert first.poll() is None
+    with pytest.raises(RunDirectoryError, match="another run is writing here"):
+        write_signals(TEXTS, OfBatches(0), out=out, limits=LIMITS)
     first.send_signal(signal.SIGKILL)
-    first.wait()
+    first.communicate()
     kept = {path.name: path.read_bytes() for path in out.glob("signals/target/part-*")}
     assert 0 < sum(len(part) for part in read_signals(out, "target").parts()) < len(TEXTS)
-    third = drive()
-    errors = third.communicate(timeout=240)[1]
-    assert third.returncode == 0, errors
+    again = drive("0")
+    errors = again.communicate(timeout=240)[1]
+    assert again.returncode == 0, errors
     assert {name: (out / "signals/target" / name).read_bytes() for name in kept} == kept
     assert rows(read_signals(out, "target")) == whole
 
@@ -179,6 +187,8 @@ def step(step):
 with shared_by_ray(None):
     write_signals(TEXTS, Slow(0), out=out, limits=LIMITS, progress=step)
 assert removed and removed[0] < len(TEXTS), removed
+ray.shutdown()
+cluster.shutdown()
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", program, str(tmp_path / "run")]

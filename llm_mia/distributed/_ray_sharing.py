@@ -45,19 +45,20 @@ def shared_by_ray(
     report_activity(progress, "starting Ray on this machine" if on == "ray" else "connecting to the Ray cluster")
     with connected(on, processes) as cluster:
         shared = RaySharing(cluster, progress)
+        lost: tuple[type[Exception], ...] = (ConnectionError, *cluster.errors)
         try:
             with sharing(shared):
                 yield shared
         except LlmMiaError:
             raise
-        except (ConnectionError, *cluster.errors) as error:
+        except lost as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise WorkerError(
                 f"the connection to the Ray cluster is lost ({lines[0]}); what is finished is kept: run the same "
                 "command again"
             ) from error
         finally:
-            with suppress(ConnectionError, *cluster.errors):
+            with suppress(*lost):
                 shared.close()
 
 

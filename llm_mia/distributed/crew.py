@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -220,7 +221,7 @@ class RayCrew:
                 self._dismiss(member)
         raise _early_end(method, reason)
 
-    def _first(self, suits: Any) -> _Member:
+    def _first(self, suits: Callable[[_Member], bool]) -> _Member:
         while (member := next(filter(suits, self.members), None)) is None:
             self.wait()
         return member
