@@ -23,7 +23,7 @@ __all__ = ["beginnings", "measure_rounding", "takes_too_long"]
 TOKENS, LONGEST = 512, 64
 """Tokens that are compared, and most tokens of a passage: several passages are needed for the change of a mean."""
 MOST_PASSAGES = 64
-LEAST_SECONDS, SHARE = 5.0, 0.05
+LEAST_SECONDS, SHARE = 2.5, 0.05
 """The comparison may take this share of the run, and these seconds in any case."""
 SLOWER = 3.0
 """How many times as long a computation takes in float32, where the loading of the model has not measured it."""
@@ -39,7 +39,7 @@ def measure_rounding(
 
     Args:
         backend: the model, as it computes the passes.
-        role: its role; of shadow models nothing is measured, since they are like the target.
+        role: its role; only the target is measured, since loading another model in float32 takes as long again.
         planned: its passes.
         loading: the seconds that it took to load.
         progress: is shown that a comparison is made.
@@ -50,18 +50,18 @@ def measure_rounding(
     inputs = [wanted.inputs for wanted in planned if wanted.samples is None]
     if not isinstance(backend, Comparable) or backend.info.dtype == "float32":
         return None
-    if not inputs or role.startswith("shadow"):
+    if not inputs or role != "target":
         return None
     report_activity(progress, f"comparing {backend.info.dtype} with float32")
     try:
-        return _measure(backend, inputs, loading, scores=role == "target")
+        return _measure(backend, inputs, loading)
     except MemoryError:
         return RoundingRecord(skipped="memory")
     except LlmMiaError:  # of a passage that the model fails on, the pass says which it is
         return RoundingRecord(skipped="refused")
 
 
-def _measure(backend: Comparable, inputs: Sequence[Inputs], loading: float, *, scores: bool) -> RoundingRecord | None:
+def _measure(backend: Comparable, inputs: Sequence[Inputs], loading: float) -> RoundingRecord | None:
     """The comparison; None where no passage has a scored token."""
     passages, windows, tokens = beginnings(backend, inputs[0])
     if not windows:
@@ -71,7 +71,7 @@ def _measure(backend: Comparable, inputs: Sequence[Inputs], loading: float, *, s
     computed = _computed_in_time(backend, windows, times, loading)
     if computed is None:
         return RoundingRecord(skipped="seconds")
-    return _compared(passages, computed, _score_in_float32(backend, windows), scores=scores)
+    return _compared(passages, computed, _score_in_float32(backend, windows))
 
 
 def beginnings(backend: Backend, inputs: Inputs) -> tuple[list[Passage], list[Window], int]:
@@ -146,8 +146,6 @@ def _compared(
     passages: Sequence[Passage],
     computed: Sequence[TokenSignals],
     expected: Sequence[TokenSignals],
-    *,
-    scores: bool,
 ) -> RoundingRecord:
     pairs = list(zip(computed, expected, strict=True))
     tokens = np.concatenate([np.abs(a.logprob - b.logprob) for a, b in pairs]).astype(np.float64)
@@ -159,7 +157,7 @@ def _compared(
         token_largest=_rounded(tokens.max()),
         passage_median=_rounded(np.median(means)),
         passage_largest=_rounded(means.max()),
-        scores=_changes(passages, computed, expected) if scores else {},
+        scores=_changes(passages, computed, expected),
     )
 
 
