@@ -77,13 +77,13 @@ def test_options_that_do_not_fit_a_cluster_are_refused_in_a_line(
     typed = [
         (["score", passages, *words, "--on", "cluster"], "or ray://HOST:PORT"),
         (["score", passages, *words, "--on", "ray://nowhere"], "or ray://HOST:PORT"),
-        (["score", passages, *words, "--processes", "2"], "--processes is the number of workers of --on"),
-        (["score", "s3://bucket/in.jsonl", *words], "a URL is read with --on alone"),
-        (["score", passages, *words, "--on", "ray", "--dry-run"], "--dry-run estimates the time in this process"),
-        (["score", passages, *words, "--on", "ray", "--samples", "2"], "--samples are drawn in this process"),
+        (["score", passages, *words, "--processes", "2"], "--processes is the largest number of workers of --on"),
+        (["score", "s3://bucket/in.jsonl", *words], "a URL can be read only with --on"),
+        (["score", passages, *words, "--on", "ray", "--dry-run"], "--dry-run estimates the time of a single process"),
+        (["score", passages, *words, "--on", "ray", "--samples", "2"], "--samples cannot be combined with --on"),
         (
             ["score", passages, "--target", "openai:m@http://127.0.0.1:9/v1", "-o", str(tmp_path), "--on", "ray"],
-            "a single process asks a model behind an endpoint",
+            "workers cannot compute a model behind an endpoint",
         ),
     ]
     for command, line in typed:
@@ -99,7 +99,7 @@ def test_accelerate_and_ray_at_once_are_refused(
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "0")
     assert main(["score", "in.jsonl", "--target", "m", "-o", "run", "--on=ray"]) == 2
-    assert "another way to do so" in capsys.readouterr().err
+    assert "leave out --on, or accelerate" in capsys.readouterr().err
 
 
 def test_a_cluster_that_nobody_answers_for_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,7 +108,7 @@ def test_a_cluster_that_nobody_answers_for_is_named(tmp_path: Path, capsys: pyte
     assert main(["score", passages, "--target", "embedded", *run, "--on", "ray://127.0.0.1:9"]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
-    assert "no Ray cluster is reached at ray://127.0.0.1:9" in lines[0]
+    assert "no Ray cluster answers at ray://127.0.0.1:9" in lines[0]
 
 
 def test_without_ray_the_pip_line_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
