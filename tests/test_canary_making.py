@@ -122,7 +122,7 @@ def added(texts: Sequence[str], document: str) -> tuple[int, list[str]]:
         at
         for at in range(len(document) + 1)
         if all(text.startswith(document[:at]) and text.endswith(document[at:]) for text in texts)
-        and (at == len(document) or document[at] == "\n")
+        and (at == len(document) or document[at] in "\r\n")
     )
     return place, [text[place : len(text) - len(document) + place] for text in texts]
 
