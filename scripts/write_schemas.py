@@ -26,6 +26,7 @@ from schema_other_results import (
     shadow,
     verification,
 )
+from schema_sealing import sealing, verified
 from schema_two_runs import report
 from schema_types import Definitions, Schema, closed
 
@@ -57,6 +58,8 @@ SCHEMAS = {
     "monitor": (monitor, "monitor"),
     "inspection": (inspection, "monitor --inspect"),
     "registry": (registry, "registry"),
+    "canary-make": (sealing, "canary make and canary draw"),
+    "canary-verify": (verified, "canary verify"),
 }
 """By name of the schema: what describes it, and the command that prints it."""
 OPTIONAL = ("comparison", "at_threshold")
