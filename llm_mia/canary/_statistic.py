@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..records import Interval
+from ._effect import mean_with_interval
 
 __all__ = ["DrawTest", "differences_of", "draw_test"]
 
@@ -103,7 +104,7 @@ def draw_test(
     else:
         p_value, computed = (1 + _as_large(kept, least, choices, seed)) / (1 + choices), choices
     return DrawTest(
-        statistic, p_value, every <= choices, computed, _effect(chosen[informative]), int(informative.sum())
+        statistic, p_value, every <= choices, computed, mean_with_interval(chosen[informative]), int(informative.sum())
     )
 
 
@@ -118,14 +119,3 @@ def _as_large(differences: Sequence[Floats], least: float, draws: int, seed: int
             sums += each[rng.integers(0, len(each), size)]
         count += int((sums >= least).sum())
     return count
-
-
-def _effect(chosen: Floats) -> Interval:
-    """The mean with its 95 % interval; without limits where there are fewer than two values."""
-    from scipy.stats import t
-
-    if len(chosen) < 2:
-        return Interval(float(chosen.mean()) if len(chosen) else 0.0, -math.inf, math.inf)
-    half = float(t.ppf(0.975, len(chosen) - 1) * chosen.std(ddof=1) / math.sqrt(len(chosen)))
-    mean = float(chosen.mean())
-    return Interval(mean, mean - half, mean + half)
