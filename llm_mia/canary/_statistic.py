@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..records import Interval
 from ._effect import mean_with_interval
 
-__all__ = ["DrawTest", "differences_of", "draw_test"]
+__all__ = ["DrawTest", "Histogram", "differences_of", "draw_test", "redrawn"]
 
 Floats = NDArray[np.float64]
 MOST_CHOICES = 100_000
@@ -40,6 +40,17 @@ class DrawTest:
     approximate)."""
     documents: int
     """Those whose variants do not all have the same score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How many of some numbers lie in each of equal intervals."""
+
+    low: float
+    """Where the first interval begins."""
+    high: float
+    """Where the last interval ends."""
+    counts: tuple[int, ...]
 
 
 def differences_of(scores: Sequence[Floats]) -> list[Floats]:
@@ -106,6 +117,22 @@ def draw_test(
     return DrawTest(
         statistic, p_value, every <= choices, computed, mean_with_interval(chosen[informative]), int(informative.sum())
     )
+
+
+def redrawn(scores: Sequence[Floats], *, draws: int = 20_000, bins: int = 41, seed: int = 1) -> Histogram:
+    """The sums of other draws of the public variants: what `draw_test` compares its sum with, for a figure.
+
+    Args:
+        scores: as of `draw_test`.
+        draws: how many choices are drawn.
+        bins: intervals of the histogram.
+        seed: of the draws.
+    """
+    rng, sums = np.random.default_rng(seed), np.zeros(draws)
+    for each in differences_of(scores):
+        sums += each[rng.integers(0, len(each), draws)]
+    counts, edges = np.histogram(sums, bins)
+    return Histogram(float(edges[0]), float(edges[-1]), tuple(counts.tolist()))
 
 
 def _as_large(differences: Sequence[Floats], least: float, draws: int, seed: int) -> int:
