@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 
+from schema_canary import canary_test, paired
 from schema_decisions import audit, calibration, collection, decisions, demo, evaluate, flags, validate
 from schema_defenses import defend
 from schema_gate import gate
@@ -57,6 +58,8 @@ SCHEMAS = {
     "monitor": (monitor, "monitor"),
     "inspection": (inspection, "monitor --inspect"),
     "registry": (registry, "registry"),
+    "canary-test": (canary_test, "canary test, and show of such a test"),
+    "paired": (paired, "paired, and show of such a test"),
 }
 """By name of the schema: what describes it, and the command that prints it."""
 OPTIONAL = ("comparison", "at_threshold")

@@ -14,6 +14,7 @@ from ._gate import gate
 from ._guard import guard
 from ._guide import guide
 from ._monitor import monitor, registry
+from ._paired import paired
 from ._parsing import CheckedCommand
 from ._perplexity import perplexity
 from ._report import report
@@ -37,5 +38,6 @@ def register(app: typer.Typer) -> None:
         app.command(cls=CheckedCommand)(with_groups(of_log))
     app.command(cls=CheckedCommand)(guide)
     app.command(cls=CheckedCommand)(schema)
+    app.command(cls=CheckedCommand)(with_groups(paired))
     for other in (perplexity, attacks, frequencies, demo):
         app.command(cls=CheckedCommand)(with_groups(other))
