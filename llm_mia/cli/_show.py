@@ -20,8 +20,8 @@ def show(
         Path,
         typer.Argument(
             metavar="RUN",
-            help="A folder of results: of 'llm-mia audit', 'extract', 'gate', 'shadow', 'defend', 'monitor', 'canary test' "
-            "or 'paired'.",
+            help="A folder of results: of 'llm-mia audit', 'extract', 'gate', 'shadow', 'defend', 'monitor', "
+            "'canary test' or 'paired'.",
             show_default=False,
         ),
     ],
@@ -43,7 +43,7 @@ def show(
     ] = False,
     as_json: opt.Json = False,
 ) -> None:
-    """Print the result in a folder again (of audit, extract, gate, shadow, defend, monitor, canary test, paired), or its details."""
+    """Print the result in a folder again, or its details: of a command that leaves a folder of results."""
     if not run.is_dir():
         raise RunDirectoryError(f"{run}: no such folder")
     if decisions:
