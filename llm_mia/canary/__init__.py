@@ -6,6 +6,7 @@ without a draw; it rests on a model that knows neither.
 """
 
 from ._counted_tests import CountedTest, holm_adjusted
+from ._make import WrittenCanaries, draw_canaries, make_canaries
 from ._manifest import CanaryKind, Manifest, Sealed, SealedDocument, read_sealed
 from ._paired_test import run_paired_test
 from ._pairs import Pair, read_pairs
@@ -24,6 +25,8 @@ from ._sealing import commitment_of, drawn_variant, leaf_of, merkle_root
 from ._sign_flips import FlipTest, document_sums, flip_test, least_documents
 from ._statistic import DrawTest, Histogram, differences_of, draw_test, redrawn
 from ._testing import run_canary_test
+from ._traps import SentenceRule
+from ._verify import Verification, verify_canaries
 
 __all__ = [
     "CanaryDocument",
@@ -40,17 +43,22 @@ __all__ = [
     "PlaceboTest",
     "Sealed",
     "SealedDocument",
+    "SentenceRule",
     "UnusedBecause",
     "UnusedText",
+    "Verification",
+    "WrittenCanaries",
     "commitment_of",
     "differences_of",
     "document_sums",
+    "draw_canaries",
     "draw_test",
     "drawn_variant",
     "flip_test",
     "holm_adjusted",
     "leaf_of",
     "least_documents",
+    "make_canaries",
     "merkle_root",
     "read_canary_test",
     "read_paired",
@@ -59,4 +67,5 @@ __all__ = [
     "redrawn",
     "run_canary_test",
     "run_paired_test",
+    "verify_canaries",
 ]

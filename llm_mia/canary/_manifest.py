@@ -126,7 +126,7 @@ def public_draw(manifest: Manifest, secret: bytes) -> tuple[int, ...] | None:
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest in *folder*, unchecked but for its form."""
-    return read_record(Manifest, folder / MANIFEST, InputError, f"name a folder of 'llm-mia canary make', or {RESTORE}")
+    return read_record(Manifest, folder / MANIFEST, InputError, f"name a folder of `make_canaries`, or {RESTORE}")
 
 
 def read_secret(folder: Path, secret: str | Path | None = None) -> bytes:
@@ -235,7 +235,7 @@ def _public_faults(
     if not public.exists():
         return
     if draw is None:
-        yield f"{public}: is there, but nothing was drawn yet: remove it, and run 'llm-mia canary draw'"
+        yield f"{public}: is there, but nothing was drawn yet: remove it, and draw with `draw_canaries`"
         return
     names = file_names([each.id for each in manifest.documents])
     for name, each, chosen in zip(names, manifest.documents, draw, strict=True):
