@@ -1,4 +1,4 @@
-"""Tests of canaries and of pairs from end to end: small models that were trained on the public variants, or were not."""
+"""Tests of canaries and of pairs from end to end: models that were trained on the public variants, and others."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def canaries(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(tmp_path_factory: pytest.TempPathFactory, tiny: str) -> str:
     """The model *tiny*, trained on the public variants."""
     folder = tmp_path_factory.mktemp("trained") / "model"
-    train(tiny, [*PUBLIC.values()], folder, Recipe(Method.FULL, epochs=6, batch_size=12, learning_rate=3e-3))
+    train(tiny, [*PUBLIC.values()], folder, Recipe(Method.FULL, epochs=4, batch_size=12, learning_rate=3e-3))
     return str(folder)
 
 
@@ -261,7 +261,7 @@ def test_too_few_documents_and_no_placebo_are_refused(tmp_path: Path, fake: Any)
     rows = pairs_of([*PUBLIC.values()][:12], [text.upper()[1:] for text in PUBLIC.values()][:12])
     with pytest.raises(InputError, match=r"6 documents can give no p-value below 0\.016.* needs at least 7"):
         run_paired_test(rows, fake, FakeBackend(1), out=tmp_path / "run")
-    with pytest.raises(UsageError, match="`reference`.*`placebo`"):
+    with pytest.raises(UsageError, match=r"`reference`.*`placebo`"):
         run_paired_test(rows, fake, out=tmp_path / "run")
     with pytest.raises(InputError, match="holds no pair"):
         read_pairs([])

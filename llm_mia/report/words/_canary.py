@@ -47,8 +47,7 @@ def canary_answer(result: CanaryResult) -> Answer:
         f"{p_words(result.corrected_p)})."
     )
     rate = (
-        f"If the model did not depend on the draw, a p-value of at most {result.corrected_p:.2g} would have a "
-        "probability of at most that."
+        f"If the draw had no effect on the model, this has a probability of at most {result.corrected_p:.2g}."
         if significant
         else NOT_ABSENCE
     )
@@ -58,13 +57,13 @@ def canary_answer(result: CanaryResult) -> Answer:
         headline,
         rate,
         [
-            ("effect", f"a public variant scores {_signed(test.effect)} spreads above the mean of its sealed variants"),
+            ("effect", f"{_signed(test.effect, 'spreads')} from sealed to public variants"),
             ("tests", _tests_words(result)),
-            ("p-value", f"of all documents together, under this model and {result.attack}; of no single document"),
+            ("p-value", f"of all documents together, by {result.attack}; no single document has one"),
             ("draws", _draws_words(result)),
             *([("left out", unused_words(result.unused, "document"))] if result.unused else []),
         ],
-        [f"It assumes only that the choice was random; it assumes nothing about the texts. {_draw_words(result)}"],
+        ["It assumes only that the choice was random; it assumes nothing about the texts.", _draw_words(result)],
         len(canary_notes(result)),
         "" if significant else "more documents, or variants that are published more often",
     )
@@ -96,7 +95,7 @@ def paired_answer(result: PairedResult) -> Answer:
         f"({p_words(test.p_value)})."
     )
     rest = (
-        f"The finding rests on the placebo, {placebo}: it has to prefer published style exactly as the target would "
+        f"The finding rests on the placebo, {placebo}: that it prefers published style exactly as the target would "
         "without training."
     )
     pairs = f"{counted(result.pairs, 'pair')} of {counted(len(result.rows), 'document')}"
@@ -108,19 +107,19 @@ def paired_answer(result: PairedResult) -> Answer:
         [
             (
                 "effect",
-                f"{_signed(test.effect, 4)} nats per {result.per} in a document, after the placebo is taken off",
+                f"{_signed(test.effect, f'nats per {result.per}', 4)} in a document, less the placebo's",
             ),
-            ("target", f"it prefers the published text of a pair by {_signed(result.prefers, 4)} nats per token"),
+            ("target", f"{_signed(result.prefers, 'nats per token', 4)} for a published text"),
             *(
-                ("placebo", f"{short_name(each.model)}: {_signed(each.prefers, 4)}; {p_words(each.test.p_value)}")
+                ("placebo", f"{_signed(each.prefers, '', 4)}; {p_words(each.test.p_value)}: {short_name(each.model)}")
                 for each in result.placebos
             ),
-            ("p-value", "of all documents together; of no single document, pair or sentence"),
+            ("p-value", "of all documents together; no single document or pair has one"),
             *([("left out", unused_words(result.unused, "pair"))] if result.unused else []),
         ],
         [
-            "No draw chose what was published, so this is weaker than a test of canaries: it assumes that without "
-            "training the difference to the placebo is as often above zero as below."
+            "No draw chose what was published: it is assumed that without training the difference to the placebo is "
+            "as often above zero as below."
         ],
         len(paired_notes(result)),
         "" if significant else "more documents, or a placebo that is more like the target",
@@ -189,7 +188,7 @@ def _these(things: str, number: int) -> str:
 
 def _tests_words(result: CanaryResult) -> str:
     if result.tests == 1:
-        return "the first test of these canaries, so nothing is to be corrected"
+        return "this is the first of these canaries, so p needs no correction"
     return (
         f"{result.tests} different tests of these canaries so far; the p-value above is corrected for all of them "
         f"({result.correction}); alone {p_words(result.test.p_value)}"
@@ -205,14 +204,12 @@ def _draws_words(result: CanaryResult) -> str:
 
 def _draw_words(result: CanaryResult) -> str:
     if result.beacon:
-        return f"Secret and public value ({result.beacon:.40}) fix it: 'llm-mia canary verify' checks that."
-    return (
-        "It rests on the secret alone, without a public value: whoever has the secret could have tried several before "
-        "sealing."
-    )
+        return f"The secret and {result.beacon:.40} fix the choice: check it by 'llm-mia canary verify'."
+    return "The choice rests on the secret alone: whoever has it could have tried several before sealing."
 
 
-def _signed(figure: Interval, digits: int = 2) -> str:
-    """A figure with its sign, and its interval where it has one."""
+def _signed(figure: Interval, unit: str, digits: int = 2) -> str:
+    """A figure with its sign and its *unit*, and its interval where it has one."""
     value, *ends = (f"{each:+.{digits}f}".replace("-", "−") for each in (figure.value, figure.low, figure.high))
-    return f"{value} (95 %: {ends[0]} to {ends[1]})" if math.isfinite(figure.low) else value
+    named = f"{value} {unit}".rstrip()
+    return f"{named} (95 %: {ends[0]} to {ends[1]})" if math.isfinite(figure.low) else named
