@@ -51,7 +51,7 @@ def seal(
         root=merkle_root([*chain.from_iterable(leaves.values())]),
         commitment=commitment_of(secret),
         beacon=beacon,
-        beacon_source="",
+        beacon_source="drand round 4791",
     )
     (folder / "sealed").mkdir(parents=True)
     (folder / "manifest.json").write_text(to_json(manifest))

@@ -74,6 +74,8 @@ class CanaryResult:
     """Of the manifest."""
     beacon: str
     """The public value that the draw depends on; empty where it depends on the secret alone."""
+    beacon_source: str
+    """Where that value was to come from, as the manifest stated before the draw; empty where it was known before."""
     attack: str
     passes: Mapping[str, PassRecord]
     """Models and window rules, by the name of the pass."""

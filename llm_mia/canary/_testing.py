@@ -136,6 +136,7 @@ def _counted(
         kind=sealed.manifest.kind,
         root=sealed.manifest.root,
         beacon=sealed.manifest.beacon or "",
+        beacon_source=sealed.manifest.beacon_source,
         attack=name,
         passes=passes,
         test=test,

@@ -203,9 +203,14 @@ def _draws_words(result: CanaryResult) -> str:
 
 
 def _draw_words(result: CanaryResult) -> str:
-    if result.beacon:
-        return f"The secret and {result.beacon:.40} fix the choice: check it by 'llm-mia canary verify'."
-    return "The choice rests on the secret alone: whoever has it could have tried several before sealing."
+    if not result.beacon:
+        return "The choice rests on the secret alone: whoever has it could have tried several before sealing."
+    if not result.beacon_source:
+        return (
+            f"The public value {result.beacon:.40} was known before sealing: whoever has the secret could have tried "
+            "several."
+        )
+    return f"The secret and {result.beacon:.40} fix the choice: check it by 'llm-mia canary verify'."
 
 
 def _signed(figure: Interval, unit: str, digits: int = 2) -> str:
