@@ -77,7 +77,7 @@ def _notes(variants: Mapping[str, Sequence[str]], most: int | None, surplus: int
 
 
 def units_of(text: str) -> list[str]:
-    r"""The words of *text*, without regard to case, white space and the form of accents; of unspaced scripts characters.
+    r"""The words of *text* without regard to case, white space and accent form; characters of unspaced scripts.
 
     >>> units_of("A  River\nbends"), units_of("川は曲")
     (['a', 'river', 'bends'], ['川', 'は', '曲'])

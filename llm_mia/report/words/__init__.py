@@ -73,6 +73,7 @@ from ._history import control_words, entry_words
 from ._monitor import alert_sentence, blind_sentences, fault_sentence, monitor_answer, reason_words
 from ._notes import ASSUMPTION, note_words, notes_words
 from ._other_answers import collection_answer, evaluation_answer, validity_answer
+from ._sealing import drawn_lines, sealed_lines, sealing_summary, verified_lines, verified_summary
 from ._shadows import shadows_answer, shadows_next, shadows_notes, shadows_work
 from ._two_runs import NO_CAUSE, comparison_rows, matched_words, perplexity_words, run_heads, run_words, two_runs_lines
 from ._validity import (
@@ -127,6 +128,7 @@ __all__ = [
     "defense_notes",
     "defenses_answer",
     "defenses_figure_words",
+    "drawn_lines",
     "entry_words",
     "epsilon_words",
     "evaluation_answer",
@@ -173,6 +175,8 @@ __all__ = [
     "rule_words",
     "run_heads",
     "run_words",
+    "sealed_lines",
+    "sealing_summary",
     "selection_words",
     "sensitivity_words",
     "shadow_facts",
@@ -197,6 +201,8 @@ __all__ = [
     "validity_meaning",
     "verbatim_words",
     "verdict_words",
+    "verified_lines",
+    "verified_summary",
     "void_basis",
     "void_note",
     "weakest_words",
