@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from schema_types import NOTES, VERSION, Definitions, Schema, number
 
 from llm_mia.canary import CanaryResult, PairedResult
@@ -12,12 +10,12 @@ from llm_mia.report.words import Answer
 __all__ = ["canary_test", "paired"]
 
 
-def canary_test(known: Definitions) -> Mapping[str, Schema]:
+def canary_test(known: Definitions) -> dict[str, Schema]:
     """A test of canaries."""
     return _whole(known, CanaryResult)
 
 
-def paired(known: Definitions) -> Mapping[str, Schema]:
+def paired(known: Definitions) -> dict[str, Schema]:
     """A test of pairs."""
     return {**_whole(known, PairedResult), "p_value": number("The result: of the first of the placebos.")}
 

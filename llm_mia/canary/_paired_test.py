@@ -106,8 +106,9 @@ def _result(
     }
     alone = {role: preferences(table.others[role][LOSS]) for role in roles}
     of_target = preferences(table.columns[LOSS])
-    scored = np.isfinite([*gains.values(), *alone.values(), of_target]).all(axis=0)
-    kept = [pair for pair, whole in zip(pairs, scored, strict=True) if whole]
+    scored = np.isfinite(np.stack([*gains.values(), *alone.values(), of_target])).all(axis=0)
+    whole: list[bool] = scored.tolist()
+    kept = [pair for pair, has_scores in zip(pairs, whole, strict=True) if has_scores]
     _refuse_few(name, kept, len(pairs) - len(kept))
     documents = [pair.document for pair in kept]
     sums = {role: document_sums(each[scored], documents) for role, each in gains.items()}
@@ -131,7 +132,9 @@ def _result(
         placebos=tuple(tests),
         rows=tuple(PairedDocument(each, count[each], total) for each, total in sums[tests[0].role].items()),
         unused=tuple(
-            UnusedText(pair.id, UnusedBecause.NO_SCORE) for pair, whole in zip(pairs, scored, strict=True) if not whole
+            UnusedText(pair.id, UnusedBecause.NO_SCORE)
+            for pair, has_scores in zip(pairs, whole, strict=True)
+            if not has_scores
         ),
         per="token" if len(tokenizers) == 1 else "byte",
     )

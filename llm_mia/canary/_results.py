@@ -95,7 +95,8 @@ class CanaryResult:
 
     def without_names(self) -> CanaryResult:
         """The result without the names of documents, and without the tokens that are written in them."""
-        names = {each.id: f"document {at}" for at, each in enumerate((*self.rows, *self.unused), start=1)}
+        ids = [*(row.id for row in self.rows), *(each.id for each in self.unused)]
+        names = {each: f"document {at}" for at, each in enumerate(ids, start=1)}
         return replace(
             self,
             passes=_unnamed(self.passes),
