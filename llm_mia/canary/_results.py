@@ -77,9 +77,11 @@ class CanaryResult:
     beacon_source: str
     """Where that value was to come from, as the manifest stated before the draw; empty where it was known before."""
     attack: str
+    """The attack that scored the variants."""
     passes: Mapping[str, PassRecord]
     """Models and window rules, by the name of the pass."""
     test: DrawTest
+    """The p-value of all documents together, and the effect."""
     rows: tuple[CanaryDocument, ...]
     unused: tuple[UnusedText, ...]
     null: Histogram
