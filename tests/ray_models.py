@@ -51,11 +51,11 @@ class Slow(OfBatches):
     def score(
         self, windows: Sequence[Window], report: Report | None = None, *, prefix: IntArray | None = None
     ) -> list[TokenSignals]:
-        time.sleep(0.2)
+        time.sleep(float(os.environ.get("LLM_MIA_TEST_DELAY", "0.2")))
         return super().score(windows, report, prefix=prefix)
 
 
-class LoadedElsewhere(OfBatches):
+class LoadedElsewhere(Slow):
     """Has other weights in each process but the first that unpacks it."""
 
     def __init__(self, mark: Path, seed: int = 0) -> None:

@@ -254,6 +254,14 @@ def test_a_folder_without_an_audit_is_refused_in_a_line(run: Run, tmp_path: Path
         path.write_text(json.dumps({**text, **change}))
         with pytest.raises(RunDirectoryError, match=problem):
             read_audit(path.parent)
+    path.write_text(json.dumps(text))
+    rows = path.with_name("flags.parquet")
+    rows.write_bytes(rows.read_bytes()[:-1])
+    with pytest.raises(RunDirectoryError, match=r"flags\.parquet: is not what the audit wrote; run the audit again"):
+        read_audit(path.parent)
+    rows.unlink()
+    with pytest.raises(RunDirectoryError, match=r"flags\.parquet: cannot be read \(No such file or directory\); run"):
+        read_audit(path.parent)
 
 
 def test_a_known_set_that_was_not_checked_has_no_standing(run: Run, tmp_path: Path) -> None:

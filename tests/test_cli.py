@@ -142,6 +142,7 @@ def test_an_audit_writes_its_files(scene: Scene, cli: Cli, tmp_path: Path) -> No
         "calibration.json",
         "decisions.jsonl",
         "flags.csv",
+        "flags.parquet",
         "run.json",
         "scores.parquet",
         *signals,

@@ -64,7 +64,7 @@ def without_ranks(_: dict[str, Any], choice: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("change", "problem"),
-    [(equal, "gives -1 as the log-probability of every token"), (shifted_within, "of another position"),
+    [(equal, "gives -1 as the log-probability of every token"), (shifted_within, "is not the one of its position"),
      (doubled, "do not spell the text")],
 )  # fmt: skip
 def test_a_lie_from_the_beginning_is_refused(change: Change, problem: str) -> None:

@@ -92,9 +92,9 @@ def block(results: Results) -> Block:
 
 def test_texts_figures_and_signals_of_the_run_are_in_the_block(results: Results, block: Block) -> None:
     passages, table = block.index["passages"], results.scores
-    assert passages["id"] == [text.id for text in results.texts] == list(results.flags)
+    assert passages["id"] == [text.id for text in results.texts] == list(results.flags.ids)
     assert block.texts == [text.text for text in results.texts]
-    for at, flag in enumerate(results.flags.values()):
+    for at, flag in enumerate(results.flags):
         assert passages["flagged"][at] == flag.flagged
         assert block.index["documents"]["name"][passages["document"][at]] == flag.document
         # Six significant digits are kept.
@@ -190,7 +190,7 @@ def test_beyond_the_limit_the_page_says_what_it_leaves_out(results: Results) -> 
     block = Block(section)
     shown = set(block.index["passages"]["id"])
     assert block.texts == [text.text for text in results.texts if text.id in shown]
-    best = sorted(results.flags.values(), key=lambda flag: (not flag.flagged, -(flag.score or -9e9)))[:10]
+    best = sorted(results.flags, key=lambda flag: (not flag.flagged, -(flag.score or -9e9)))[:10]
     assert shown == {flag.id for flag in best}
 
 

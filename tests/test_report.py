@@ -336,6 +336,8 @@ FIGURES = {
     "number": 2, "allowed": 0.01, "sha256": "0" * 64, "deviations": [], "before": 1, "decisions": 2,
     "p_value": 0.3, "smallest_p": 0.01, "requested": 0.05, "realised": 0.04, "exceeds": False,
     "names": ["se"], "categories": ["en", "sv"],
+    "skipped": "", "tokens": 512, "token_median": 0.02, "token_largest": 0.5, "passage_median": 0.003,
+    "passage_largest": 0.01, "dtype": "bfloat16", "change": 0.01, "most": 3, "finding_depends": False,
     "shortage": asdict(Shortage(ShortageKind.FIT_PART, Unit.DOCUMENTS, 3, 4, 20, 34, 32)),
 }  # fmt: skip
 

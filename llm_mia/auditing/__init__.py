@@ -1,7 +1,8 @@
 """Passages → validity, scores, threshold and flags, in a single call; and the audit read again from its directory.
 
-`audit` writes ``audit.json``, ``validity.json``, ``calibration.json`` and ``flags.csv`` into the run directory, and
-adds the decision to ``decisions.jsonl``, whoever calls it; `read_audit` gives the audit back without a model.
+`audit` writes ``audit.json``, ``flags.parquet``, ``validity.json``, ``calibration.json`` and ``flags.csv`` into the run
+directory, and adds the decision to ``decisions.jsonl``, whoever calls it; `read_audit` gives the audit back without a
+model.
 `compare_runs` sets two audits side by side. `validate` checks a known set alone, and `KnownTexts` holds the passages
 that an audit checks.
 """

@@ -10,7 +10,7 @@ from ..backends import Backend, ModelSpec
 from ..passages import Passages
 from ..signals import Progress, report_activity, without_written_tokens
 from ._command import without_secrets
-from ._kept_texts import keep_texts
+from ._kept_texts import KeptTexts
 from ._record import Audit, write_audit
 from ._redacting import leave_no_text
 
@@ -38,14 +38,14 @@ class Finishing:
             first: position of the first candidate in the input of the run.
             target: the model, whose tokens texts are divided into.
         """
-        done, beginnings = replace(done, redacted=self.redact, command=without_secrets(self.command)), None
+        done, texts = replace(done, redacted=self.redact, command=without_secrets(self.command)), None
         if self.redact:
             leave_no_text(done.path)
             if done.control is not None:
                 without_written_tokens(done.path / CONTROL, ())
         else:
-            beginnings = keep_texts(done.path, done.flags.rows, candidates, first, target)
-        write_audit(done, beginnings)
+            texts = KeptTexts(done.flags.rows_by_column, candidates, first, target)
+        write_audit(done, texts)
         if self.report:
             report_activity(self.progress, "writing report.html")
             # It lies above this package, so it is imported by name.

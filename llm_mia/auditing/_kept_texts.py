@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,55 +10,55 @@ from numpy.typing import NDArray
 
 from ..backends import Backend, ModelSpec, Tokenizer
 from ..backends.tokenizers import tokenizer_of
-from ..decision import Flag
+from ..decision import FlagRows
 from ..passages import Passages
 from ..store import StoredText, beginning_of, read_texts, write_texts
 
-__all__ = ["MOST_TEXTS", "keep_texts"]
+__all__ = ["MOST_TEXTS", "KeptTexts"]
 
 MOST_TEXTS = 10_000
 """Candidates whose texts are kept: those that are flagged, and then those with the highest scores."""
 
 
-def keep_texts(
-    run: Path, rows: Sequence[Flag], candidates: Passages, first: int, target: Backend | ModelSpec
-) -> dict[str, str]:
-    """Write ``texts.parquet``, unless it holds these texts already, and return the beginning of each candidate's text.
+class KeptTexts:
+    """The texts of an audit's candidates for ``texts.parquet``, and the beginnings of all; they are read once."""
 
-    The candidates are read once. Of those whose texts are not kept, only the beginnings are in memory. The tokenizer of
-    the target is loaded, and no model.
+    def __init__(self, rows: FlagRows, candidates: Passages, first: int, target: Backend | ModelSpec) -> None:
+        """Nothing is read yet.
 
-    Args:
-        run: the run directory.
-        rows: the decisions.
-        candidates: the source of the candidates.
-        first: position of the first candidate in the input of the run.
-        target: the model, whose tokens the texts are divided into.
+        Args:
+            rows: the decisions, in the order of the candidates.
+            candidates: the source of the candidates.
+            first: position of the first candidate in the input of the run.
+            target: the model, whose tokens the texts are divided into.
+        """
+        self._rows, self._candidates, self._first, self._target = rows, candidates, first, target
+        self._texts: list[tuple[int, str, str]] = []
 
-    Returns:
-        By id: at most 80 characters.
-    """
-    kept, texts, beginnings = _most_member_like(rows), list[tuple[int, str, str]](), dict[str, str]()
-    for at, passage in enumerate(candidates, start=first):
-        beginnings[passage.id] = beginning_of(passage.text)
-        if kept is None or passage.id in kept:
-            texts.append((at, passage.id, passage.text))
-    if [(text.position, text.id, text.text) for text in read_texts(run)] != texts:
-        tokenizer = tokenizer_of(target)
-        write_texts(run, (StoredText(name, at, text, _ends(tokenizer, text)) for at, name, text in texts))
-    return beginnings
+    def beginnings(self) -> Iterator[str]:
+        """At most 80 characters of each candidate; keeps the texts that `write` writes."""
+        kept = _most_member_like(self._rows)
+        self._texts = []
+        for at, passage in enumerate(self._candidates):
+            if kept[at]:
+                self._texts.append((self._first + at, passage.id, passage.text))
+            yield beginning_of(passage.text)
 
+    def write(self, run: Path) -> None:
+        """Write ``texts.parquet``, unless it holds these texts already; after all of `beginnings`.
 
-def _most_member_like(rows: Sequence[Flag]) -> set[str] | None:
-    """Ids of the candidates whose texts are kept; None where all are."""
-    if len(rows) <= MOST_TEXTS:
-        return None
-    ordered = sorted(rows, key=_place)
-    return {row.id for row in ordered[:MOST_TEXTS]}
+        The tokenizer of the target is loaded, and no model.
+        """
+        if [(text.position, text.id, text.text) for text in read_texts(run)] != self._texts:
+            tokenizer = tokenizer_of(self._target)
+            write_texts(run, (StoredText(name, at, text, _ends(tokenizer, text)) for at, name, text in self._texts))
 
 
-def _place(row: Flag) -> tuple[bool, float]:
-    return not row.flagged, -row.score if row.score is not None and np.isfinite(row.score) else np.inf
+def _most_member_like(rows: FlagRows) -> NDArray[np.bool_]:
+    """Which candidates' texts are kept."""
+    kept = np.zeros(len(rows), dtype=bool)
+    kept[rows.most_member_like(MOST_TEXTS)] = True
+    return kept
 
 
 def _ends(tokenizer: Tokenizer | None, text: str) -> NDArray[np.int32] | None:

@@ -1,7 +1,8 @@
-"""What an audit gives, and ``audit.json``."""
+"""What an audit gives, and ``audit.json`` with ``flags.parquet``."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,7 +10,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..decision import Calibration, Evaluation, Flags, add_decider_column, calibration_to_json
+from ..decision import (
+    Calibration,
+    Evaluation,
+    Flags,
+    add_decider_column,
+    calibration_to_json,
+    read_flag_rows,
+    write_flag_rows,
+)
 from ..errors import RunDirectoryError
 from ..metrics import ConfidenceGap
 from ..passages import SourceCounts
@@ -18,6 +27,7 @@ from ..scores import ScoreTable, read_scores
 from ..store import RunDirectory, read_record, to_json
 from ..validity import Validity
 from ._control import Control
+from ._kept_texts import KeptTexts
 from ._shadow_check import ShadowCheck
 
 if TYPE_CHECKING:
@@ -25,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Audit", "read_audit", "standing_of", "write_audit"]
 
-FILE, REPORT = "audit.json", "report.html"
+FILE, ROWS, REPORT = "audit.json", "flags.parquet", "report.html"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -59,6 +69,8 @@ class Audit:
     """Digest of the protocol that was fixed before the scores; empty where there was none."""
     redacted: bool = False
     """Whether no file that is handed on holds a text or a token of a passage."""
+    rows_sha256: str = field(default="", compare=False)
+    """Digest of ``flags.parquet``, which holds the rows of *flags*; empty where they are not in a file."""
     command: tuple[str, ...] = field(default=(), compare=False)
     """What was typed after ``llm-mia``, without secrets; empty where the audit was called from Python."""
 
@@ -115,10 +127,10 @@ def standing_of(validity: Validity, *, accept_void: bool) -> Standing | None:
     return Standing.ACCEPTED if accept_void and standing is not None and standing.withholds else standing
 
 
-def write_audit(audit: Audit, beginnings: Mapping[str, str] | None = None) -> None:
+def write_audit(audit: Audit, texts: KeptTexts | None = None) -> None:
     """Write the artefacts of an audit into its run directory; ``audit.json`` is the last.
 
-    *beginnings* are those of the candidates' texts, by id, for ``flags.csv``; None: it shows no text.
+    *texts* are those of the candidates, for ``texts.parquet`` and ``flags.csv``; None: no file shows a text.
     """
     validity = {"accepted": audit.standing is Standing.ACCEPTED, **json.loads(audit.validity.to_json())}
     validity |= {"protocol_sha256": audit.protocol} if audit.protocol else {}
@@ -130,17 +142,35 @@ def write_audit(audit: Audit, beginnings: Mapping[str, str] | None = None) -> No
         validity["inputs_sha256"] = [source.sha256 for source in run.record.inputs]
         run.write_text("validity.json", json.dumps(validity, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         run.write_text("calibration.json", calibration_to_json(audit.calibration))
-        run.write_text("flags.csv", audit.flags.to_csv(beginnings))
+        run.write_text("flags.csv", audit.flags.csv_blocks(None if texts is None else texts.beginnings()))
+        if texts is not None:
+            texts.write(run.path)
+        write_flag_rows(run.path / ROWS, audit.flags.rows_by_column)
         # A run directory may be moved, so the artefact does not hold its own path.
-        run.write_text(FILE, to_json(replace(audit, path=Path())))
+        flags, digest = replace(audit.flags, rows=[]), _sha256(run.path / ROWS)
+        run.write_text(FILE, to_json(replace(audit, path=Path(), flags=flags, rows_sha256=digest)))
 
 
 def read_audit(path: str | Path) -> Audit:
     """The audit that lies in the run directory *path*, equal to what `audit` returned.
 
     Raises:
-        RunDirectoryError: no ``audit.json`` there, or not what `audit` wrote.
+        RunDirectoryError: no ``audit.json`` or no ``flags.parquet`` there, or not what `audit` wrote.
     """
     folder = Path(path)
     audit: Audit = read_record(Audit, folder / FILE, RunDirectoryError, "run the audit again")
-    return replace(audit, path=folder)
+    if not audit.rows_sha256:
+        return replace(audit, path=folder)
+    try:
+        unchanged = _sha256(folder / ROWS) == audit.rows_sha256
+    except OSError as error:
+        raise RunDirectoryError(f"{folder / ROWS}: cannot be read ({error.strerror}); run the audit again") from None
+    if not unchanged:
+        raise RunDirectoryError(f"{folder / ROWS}: is not what the audit wrote; run the audit again")
+    rows = read_flag_rows(folder / ROWS, audit.calibration.attack)
+    return replace(audit, path=folder, flags=replace(audit.flags, rows=rows))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

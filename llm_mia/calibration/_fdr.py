@@ -56,16 +56,20 @@ def benjamini_yekutieli(p_values: ArrayLike) -> Floats:
 def _stepped_up(p_values: ArrayLike, factor: float) -> Floats:
     given = np.asarray(p_values, dtype=np.float64)
     q_values = np.full(given.shape, np.nan)
-    known = np.flatnonzero(~np.isnan(given))
-    outside = int(np.sum((given[known] < 0) | (given[known] > 1)))
+    known = ~np.isnan(given)
+    outside = int(np.sum((given < 0) | (given > 1)))
     if outside:
-        raise UsageError(f"{outside} of {len(known)} p-values lie outside 0..1")
-    order = known[np.argsort(given[known], kind="stable")]
-    m = len(order)
-    stepped = given[order] * m * factor / np.arange(1, m + 1)
+        raise UsageError(f"{outside} of {int(known.sum())} p-values lie outside 0..1")
+    ascending = np.sort(given[known])
+    m = len(ascending)
+    # Of equal p-values the last has the smallest quotient, and its q-value is that of all.
+    last = np.flatnonzero(np.append(ascending[1:] != ascending[:-1], True)) if m else np.empty(0, dtype=np.intp)
+    distinct = ascending[last]
+    stepped = distinct * m * factor / (last + 1)
     # 0.05 · 3 / 3 is 0.05000000000000001: unrounded, three candidates above all of 19 non-members would be lost.
-    rounded = np.array([min(1.0, twelve_digits(q)) for q in stepped])
-    q_values[order] = np.minimum.accumulate(rounded[::-1])[::-1]
+    rounded = np.array([min(1.0, twelve_digits(q)) for q in stepped.tolist()])
+    of_distinct = np.minimum.accumulate(rounded[::-1])[::-1]
+    q_values[known] = of_distinct[np.searchsorted(distinct, given[known])] if m else []
     return q_values
 
 

@@ -38,7 +38,7 @@ FILES_OF_RUN = (
     "decisions.jsonl",
     "protocol.toml",
 )
-FILES_OF_AUDIT = ("calibration.json", "flags.csv", "texts.parquet", "report.html")
+FILES_OF_AUDIT = ("calibration.json", "flags.csv", "flags.parquet", "texts.parquet", "report.html")
 COLUMNS = ("text_column", "id_column", "label_column", "document_column")
 
 

@@ -167,7 +167,7 @@ def flag(
                 finding_level=finding_level,
                 protocol=table.protocol(),
             )
-    write_text(written, flags.to_csv(read_beginnings(table.table) if table.table.is_dir() else None))
+    write_text(written, flags.csv_blocks(read_beginnings(table.table) if table.table.is_dir() else None))
     everything = as_json or details  # else the answer counts the notes; they are not part of the JSON
     if everything and (warning := standing_note(flags.standing)):
         say(f"note: {warning}")

@@ -44,6 +44,8 @@ from ._finding_record import (
     ShadowRate,
     ShadowSpread,
 )
+from ._flag_files import read_flag_rows, write_flag_rows
+from ._flag_rows import FlagRows
 from ._flags import NOT_VALIDATED, CategoryFlags, Flag, Flags, Reason, joint_standing
 from ._flags_by_share import FlagsByShare, flags_by_share
 from ._notes import NoteKind, first_ids, notes_of_sentences
@@ -83,6 +85,7 @@ __all__ = [
     "Finding",
     "FindingTest",
     "Flag",
+    "FlagRows",
     "Flags",
     "FlagsByShare",
     "Guarantee",
@@ -141,9 +144,11 @@ __all__ = [
     "rank_documents",
     "rates_at",
     "read_calibration",
+    "read_flag_rows",
     "realised_rates",
     "refuse_small",
     "shadow_rates",
     "spread_of_models",
     "validation_notes",
+    "write_flag_rows",
 ]

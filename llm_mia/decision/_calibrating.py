@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CalibrationError, ScoresError
-from ..records import Note
-from ..scores import UNKNOWN, ScoreTable
+from ..records import Note, count_distinct, number_names
+from ..scores import UNKNOWN, ScoreTable, taken
 from ._calibration import Calibration
 from ._equal_scores import join_equal_scores
 from ._notes import NoteKind, first_ids
@@ -123,8 +123,8 @@ def calibrate(
         by_shadows=bool(table.places),
         notes=tuple(notes),
     )
-    categories = [table.categories[row] for row in rows] if table.by else None
-    wanted = {table.categories[row] for row in table.rows(None)} if table.by else ()
+    categories = list(taken(table.categories, rows)) if table.by else None
+    wanted = set(number_names(taken(table.categories, table.rows(None)))[0]) if table.by else ()
     scored = CalibrationScores.of(table.column(attack)[rows], [groups[row] for row in rows])
     return set_thresholds(basis, scored, categories, pool, wanted)
 
@@ -189,7 +189,7 @@ def calibration_rows(table: ScoreTable, calibration: Calibration) -> NDArray[np.
             f"{table.name}: its known non-members are not those that set the threshold: give the table that was "
             "calibrated, or calibrate this table"
         )
-    documents = len({groups[row] for row in known[~np.isnan(scores)]})
+    documents = count_distinct(groups.take(known[~np.isnan(scores)]))
     if documents != calibration.n_documents:
         raise CalibrationError(
             f"{table.name}: its known non-members come from {documents} documents, and those that set the threshold "
@@ -204,7 +204,7 @@ def _scored(table: ScoreTable, attack: str, known: NDArray[np.intp]) -> NDArray[
     rows = known[~np.isnan(scores)]
     infinite = known[np.isinf(scores)]
     if len(infinite):
-        named = first_ids(table.ids[row] for row in infinite)
+        named = first_ids(taken(table.ids, infinite))
         raise ScoresError(
             f"{table.name}: {len(infinite)} of {len(rows)} scores of known non-members are infinite ({named}): search "
             "for the cause, and score again"

@@ -45,7 +45,10 @@ class Category:
         """`hierarchical_p_values` of *scores* where passages share documents, else `conformal_p_values`."""
         if not self.documents:
             return conformal_p_values(scores, self.scores)
-        return hierarchical_p_values(scores, self.scores, np.array(self.documents))
+        # Scores between the same two scores of non-members have the same p-value: that of the upper, or of any above.
+        known = np.unique(self.scores)
+        levels = hierarchical_p_values(np.append(known, np.inf), self.scores, np.array(self.documents))
+        return np.where(np.isnan(scores), np.nan, levels[np.searchsorted(known, scores, side="left")])
 
 
 @dataclass(frozen=True, slots=True, repr=False)

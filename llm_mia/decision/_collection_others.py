@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..attacks import parse_attack
 from ..documents import DifferenceTest, Pairs, difference_test, documents_needed
 from ..errors import AttackError
-from ..records import Note
+from ..records import Note, SharedNames
 from ..scores import ScoreTable
 from ._notes import NoteKind
 
@@ -86,14 +86,14 @@ def _comparisons(table: ScoreTable, names: Sequence[str], columns: Columns) -> l
 
 def _sides(
     table: ScoreTable, comparison: _Comparison
-) -> list[tuple[NDArray[np.float64], NDArray[np.float64], list[str]]]:
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64], SharedNames]]:
     """Both models' scores and the documents, of the candidates and of the non-members."""
     groups = table.groups()
     return [
         (
             np.column_stack([scores[rows] for scores in comparison.target]),
             np.column_stack([scores[rows] for scores in comparison.other]),
-            [groups[row] for row in rows],
+            groups.take(rows),
         )
         for rows in (table.rows(None), table.rows(0))
     ]

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ..documents import CollectionTest, PowerTable, collection_test, power_table, vanishing_difference
 from ..errors import ScoresError, UsageError
 from ..records import Note, Standing
-from ..scores import ScoreTable
+from ..scores import ScoreTable, taken
 from ._collection_others import OtherModel, compare_with_others
 from ._equal_scores import join_equal_scores
 from ._flags import joint_standing
@@ -158,18 +158,20 @@ def _largest(test: CollectionTest, others: Sequence[OtherModel]) -> float:
 
 def _sides(table: ScoreTable, names: Sequence[str]) -> tuple[Side, Side]:
     """Scores and documents of the candidates, and of the known non-members."""
-    scores = np.column_stack([table.column(name) for name in names])
-    infinite = first_ids(
-        table.ids[row] for row in np.flatnonzero(np.isinf(scores).any(axis=1) & (table.labels < 1)).tolist()
-    )
-    if infinite:
+    columns = [table.column(name) for name in names]
+    infinite = np.flatnonzero(np.logical_or.reduce([np.isinf(column) for column in columns]) & (table.labels < 1))
+    if len(infinite):
+        named = first_ids(taken(table.ids, infinite))
         raise ScoresError(
-            f"{table.name}: infinite scores ({infinite}), and a mean needs finite scores: search for the cause, and "
+            f"{table.name}: infinite scores ({named}), and a mean needs finite scores: search for the cause, and "
             "score again"
         )
     groups = table.groups()
     candidates, nonmembers = (
-        (scores[rows] if len(names) > 1 else scores[rows, 0], [groups[row] for row in rows])
+        (
+            np.column_stack([column[rows] for column in columns]) if len(names) > 1 else columns[0][rows],
+            groups.take(rows),
+        )
         for rows in (table.rows(None), table.rows(0))
     )
     return candidates, nonmembers

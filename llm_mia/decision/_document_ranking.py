@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..calibration import nonmembers_needed
 from ..errors import CalibrationError
+from ..records import number_names
 from ..scores import ScoreTable
 from ._calibrating import add_decider_column, calibration_rows
 from ._calibration import Calibration
@@ -35,6 +38,9 @@ class NoPValue(StrEnum):
     """Each category has its threshold, and a document has no category."""
     OTHER_NONMEMBERS = "other_nonmembers"
     """The table does not hold the non-members that set the threshold."""
+
+
+REASONS: tuple[NoPValue | None, ...] = (None, *NoPValue)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,44 +82,49 @@ def rank_documents(table: ScoreTable, calibration: Calibration) -> DocumentRanki
     [('new', 0.25, 'None'), ('c', None, 'on_both_sides')]
     """
     table, _ = join_equal_scores(add_decider_column(table, calibration), calibration.attack)
-    groups, rows = table.groups(), table.rows(None)
-    reasons = _obstacles(table, calibration)
-    kept = np.array([groups[row] not in reasons for row in rows], dtype=bool)
-    p_values, sizes = dict[str, float](), set[int]()
+    rows = table.rows(None)
+    names, numbers = number_names(table.groups().take(rows))
+    reasons = np.zeros(len(names), dtype=np.int8)
+    for reason, where in _obstacles(table, calibration, rows):
+        reasons[numbers[where]] = REASONS.index(reason)
+    p_values, q_values, sizes = np.full(len(names), np.nan), np.full(len(names), np.nan), set[int]()
     needed, compared = nonmembers_needed(calibration.fpr), 0
-    if kept.any():
-        judged = judged_documents(table, calibration, rows[kept])
+    kept = np.flatnonzero(reasons == 0)
+    if len(kept):
+        judged = judged_documents(table, calibration, rows[(reasons == 0)[numbers]])  # in the order of *kept*
         compared = int(judged.n_calibration.max())
-        for name, p_value, n in zip(judged.names, judged.p_values.tolist(), judged.n_calibration.tolist(), strict=True):
-            if np.isnan(p_value):
-                reasons[name] = NoPValue.NO_SCORE
-            elif n < needed:
-                reasons[name] = NoPValue.FEW_DOCUMENTS
-            else:
-                p_values[name] = p_value
-        sizes = {used for name, used in zip(judged.names, judged.n_used.tolist(), strict=True) if name in p_values}
-    q_values, method = q_values_of(np.array([*p_values.values()]), any_dependence=len(sizes) > 1)
-    corrected = dict(zip(p_values, q_values.tolist(), strict=True))
-    counts = dict[str, int]()
-    for row in rows.tolist():
-        counts[groups[row]] = counts.get(groups[row], 0) + 1
+        unscored, few = np.isnan(judged.p_values), judged.n_calibration < needed
+        reasons[kept[few]] = REASONS.index(NoPValue.FEW_DOCUMENTS)
+        reasons[kept[unscored]] = REASONS.index(NoPValue.NO_SCORE)
+        stated = ~unscored & ~few
+        p_values[kept[stated]] = judged.p_values[stated]
+        sizes = set(judged.n_used[stated].tolist())
+    stated = ~np.isnan(p_values)
+    q_values[stated], method = q_values_of(p_values[stated], any_dependence=len(sizes) > 1)
+    columns = (np.bincount(numbers, minlength=len(names)), p_values, q_values, reasons)
     documents = tuple(
-        RankedDocument(name, n, p_values.get(name), corrected.get(name), reasons.get(name))
-        for name, n in counts.items()
+        RankedDocument(name, n, p if p == p else None, q if q == q else None, REASONS[reason])
+        for name, n, p, q, reason in zip(names, *(column.tolist() for column in columns), strict=True)
     )
     return DocumentRanking(documents, method, compared, needed)
 
 
-def _obstacles(table: ScoreTable, calibration: Calibration) -> dict[str, NoPValue]:
-    """Candidate documents that cannot be compared with those of the known non-members, and why."""
-    groups, scores, rows = table.groups(), table.column(calibration.attack), table.rows(None)
-    everyone = dict.fromkeys(groups[row] for row in rows)
+def _obstacles(
+    table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp]
+) -> Iterator[tuple[NoPValue, NDArray[np.bool_]]]:
+    """Why documents cannot be compared with those of the known non-members, and a passage of each among *rows*.
+
+    A later reason takes the place of an earlier one.
+    """
+    everywhere = np.ones(len(rows), dtype=bool)
     if calibration.categories:
-        return dict.fromkeys(everyone, NoPValue.CATEGORIES)
+        yield NoPValue.CATEGORIES, everywhere
+        return
     try:
         known = calibration_rows(table, calibration)
     except CalibrationError:
-        return dict.fromkeys(everyone, NoPValue.OTHER_NONMEMBERS)
-    infinite = dict.fromkeys((groups[row] for row in rows if np.isinf(scores[row])), NoPValue.INFINITE_SCORE)
-    holders = {groups[row] for row in known}
-    return infinite | dict.fromkeys((name for name in everyone if name in holders), NoPValue.ON_BOTH_SIDES)
+        yield NoPValue.OTHER_NONMEMBERS, everywhere
+        return
+    documents = table.groups().codes
+    yield NoPValue.INFINITE_SCORE, np.isinf(table.column(calibration.attack)[rows])
+    yield NoPValue.ON_BOTH_SIDES, np.isin(documents[rows], documents[known])

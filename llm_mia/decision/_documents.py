@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 from ..calibration import CountBound, chance_of_flags, flag_rank, nonmembers_needed
 from ..documents import DocumentPValues, document_p_values
 from ..errors import CalibrationError, ScoresError
-from ..records import Interval, Note, Plain
-from ..scores import ScoreTable
+from ..records import Interval, Note, Plain, count_distinct, number_names
+from ..scores import ScoreTable, taken
 from ._calibrating import add_decider_column, calibration_rows
 from ._calibration import Calibration
 from ._concluding import doubt, settle
 from ._equal_scores import join_equal_scores
 from ._finding import check_finding_level, find_single
 from ._finding_record import FINDING_LEVEL, Finding, FindingTest, Obstacle
-from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, limited, q_values_of
+from ._flag_rows import REASONS, FlagRows, Reason
+from ._flags import Flags, bounds_of, joint_standing, limit_discoveries, limited, q_values_of
 from ._notes import NoteKind, first_ids
 from ._origin import check_origin
 from ._other_documents import other_models_by_document
@@ -65,10 +66,10 @@ def document_obstacle(table: ScoreTable, calibration: Calibration) -> dict[str, 
         return {"obstacle": DocumentObstacle.OTHER_NONMEMBERS.value}
     if np.isinf(scores[rows]).any():
         return {"obstacle": DocumentObstacle.INFINITE.value}
-    holders = {groups[row] for row in known}
-    both = list(dict.fromkeys(groups[row] for row in rows if groups[row] in holders))
-    if both:
-        return {"obstacle": DocumentObstacle.ON_BOTH_SIDES.value, "documents": len(both), "first": both[0]}
+    both = groups.take(rows[np.isin(groups.codes[rows], groups.codes[known])])
+    if len(both):
+        figures = {"documents": count_distinct(both), "first": both[0]}
+        return {"obstacle": DocumentObstacle.ON_BOTH_SIDES.value, **figures}
     return {"obstacle": None}
 
 
@@ -140,7 +141,7 @@ def flag_documents(
         finding = settle(replace(finding, others=others), [])
     members, share = limited(members, share, finding)
     flags = Flags(
-        rows=list(_flags(judged, q_values, chosen, calibration.attack, rule, _shared_columns(table, rows))),
+        rows=_flags(judged, q_values, chosen, calibration.attack, rule, _shared_columns(table, rows, judged.names)),
         calibration=calibration,
         rule=rule,
         notes=[*notes, *judged.notes, *notes_of_bounds],
@@ -158,16 +159,17 @@ def flag_documents(
 def judged_documents(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp]) -> DocumentPValues:
     """The p-values of the documents of *rows*, compared with the non-members that *calibration* was computed from."""
     known, groups, scores = calibration_rows(table, calibration), table.groups(), table.column(calibration.attack)
-    infinite = first_ids(table.ids[row] for row in rows if np.isinf(scores[row]))
-    if infinite:
+    infinite = rows[np.isinf(scores[rows])]
+    if len(infinite):
+        named = first_ids(taken(table.ids, infinite))
         raise ScoresError(
-            f"{table.name}: infinite scores ({infinite}), and the mean of a document needs finite scores: search for "
+            f"{table.name}: infinite scores ({named}), and the mean of a document needs finite scores: search for "
             "the cause, and score again"
         )
     needed = nonmembers_needed(calibration.fpr, calibration.confidence)
     # Of few documents none may be lost to a comparison of larger documents: as many as the rate needs would not do.
     keep = max(KEEP, needed / calibration.n_documents)
-    candidates, nonmembers = ([groups[row] for row in each] for each in (rows, known))
+    candidates, nonmembers = groups.take(rows), groups.take(known)
     return document_p_values(scores[rows], candidates, scores[known], nonmembers, keep=keep)
 
 
@@ -233,15 +235,19 @@ def _conclusions(
     return finding, members, share, [in_part] if len(judged.names) > m else []
 
 
-def _shared_columns(table: ScoreTable, rows: NDArray[np.intp]) -> dict[str, dict[str, Plain]]:
-    """By document: its value in each carried column; None where its passages among *rows* differ."""
-    groups, shared = table.groups(), dict[str, dict[str, Plain]]()
-    for row in rows.tolist():
-        values = {name: column[row] for name, column in table.carried.items()}
-        of_document = shared.setdefault(groups[row], values)
-        for name, value in values.items():
-            if of_document[name] != value:
-                of_document[name] = None
+def _shared_columns(table: ScoreTable, rows: NDArray[np.intp], names: Sequence[str]) -> dict[str, list[Plain]]:
+    """The carried columns of the documents *names*; None where the passages of a document among *rows* differ."""
+    shared = dict[str, list[Plain]]()
+    _, numbers = number_names(table.groups().take(rows))  # in the order of *names*
+    for name, values in table.carried.items():
+        of_documents: list[Plain] = [None] * len(names)
+        seen = np.zeros(len(names), dtype=bool)
+        for number, value in zip(numbers.tolist(), taken(values, rows), strict=True):
+            if not seen[number]:
+                seen[number], of_documents[number] = True, value
+            elif of_documents[number] != value:
+                of_documents[number] = None
+        shared[name] = of_documents
     return shared
 
 
@@ -251,20 +257,20 @@ def _flags(
     chosen: Bools,
     attack: str,
     rule: Rule,
-    columns: Mapping[str, Mapping[str, Plain]],
-) -> Iterator[Flag]:
+    columns: Mapping[str, Sequence[Plain]],
+) -> FlagRows:
     why = Reason.P_VALUE if rule.rate is ErrorRate.FALSE_POSITIVES else Reason.Q_VALUE
-    for i, name in enumerate(judged.names):
-        scored = not np.isnan(judged.p_values[i])
-        yield Flag(
-            id=name,
-            document=name,
-            attack=attack,
-            score=float(judged.values[i]) if scored else None,
-            p_value=float(judged.p_values[i]) if scored else None,
-            q_value=float(q_values[i]) if scored else None,
-            flagged=bool(chosen[i]),
-            reason=why if chosen[i] else None if scored else Reason.NO_SCORE,
-            limit=rule.level,
-            columns=columns[name],
-        )
+    unscored = np.isnan(judged.p_values)
+    reasons = np.where(chosen, REASONS.index(why), np.where(unscored, REASONS.index(Reason.NO_SCORE), 0))
+    return FlagRows(
+        attack=attack,
+        ids=judged.names,
+        documents=judged.names,
+        scores=np.where(unscored, np.nan, judged.values),
+        p_values=judged.p_values,
+        q_values=np.where(unscored, np.nan, q_values),
+        limits=np.broadcast_to(rule.level, len(judged.names)),
+        flagged=chosen,
+        reasons=reasons.astype(np.int8),
+        columns=columns,
+    )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..calibration import fewest_improbable, largest_excess, largest_excess_flags
 from ..documents import group_scores, matched_size, random_ranks
+from ..records import SharedNames, number_by_name
 from ..validity.permutation import LabelExchange, exchange_labels
 from ._sensitivity import REMOVED_AT, removable
 
@@ -89,7 +90,8 @@ def exchange_test(
     kept = same_size(passages)
     labels = passages.candidate[kept]
     categories, scores = passages.categories[kept], passages.scores[kept]
-    _, documents = np.unique(np.array(passages.documents, dtype=object)[kept].astype(str), return_inverse=True)
+    _, documents = number_by_name(SharedNames.of(passages.documents).take(kept))
+    del passages, kept  # of millions of passages these are hundreds of megabytes
     exchange = exchange_labels(labels, documents, categories)
     if exchange.log_arrangements <= 1e-9:
         return None
@@ -173,26 +175,33 @@ def same_size(passages: Exchangeable) -> Ints:
     return np.flatnonzero(draws < limit[grouped.numbers])
 
 
-def _count(scores: Floats, labels: Bools, documents: Ints, categories: Ints, rank: Rank) -> Statistic:
+def _count(scores: Floats, labels: Bools, documents: NDArray[np.int32], categories: Ints, rank: Rank) -> Statistic:
     """The number of candidates above the threshold of their category."""
-    parts = []
+    parts: list[tuple[slice | Ints, NDArray[np.int32], Floats, int]] = []
     for number in np.unique(categories).tolist():
         rows = np.flatnonzero(categories == number)
         m = int(labels[rows].sum())
         k = rank(len(rows) - m, len(np.unique(documents[rows][~labels[rows]])))
         if m and k:
-            # A flagged candidate has fewer than k non-members at or above its score, so it is among the first k + m.
-            order, end = _descending(scores[rows])
-            first = min(len(rows), k + m)
-            parts.append((rows[order[:first]], end[:first], k))
+            order = np.argsort(-scores[rows], kind="stable")
+            ordered = -scores[rows[order]]
+            places = np.empty(len(rows), dtype=np.int32)
+            places[order] = np.arange(len(rows), dtype=np.int32)
+            everything = slice(None) if len(rows) == len(scores) else rows
+            parts.append((everything, places, ordered, k))
 
     def count(candidate: Bools) -> Floats:
         flags = np.zeros(len(candidate))
-        for rows, end, k in parts:
-            here = candidate[:, rows]
-            above = np.cumsum(~here, axis=1, dtype=np.int32)
-            inside = end < len(rows)  # a tie that reaches beyond the first k + m has k non-members at or above it
-            flags += (here & inside & (above[:, np.minimum(end, len(rows) - 1)] < k)).sum(axis=1)
+        for rows, places, ordered, k in parts:
+            for at, here in enumerate(candidate):
+                # Flagged are the candidates before all passages with the score of the k-th non-member.
+                nonmembers = places[~here[rows]]
+                if k > len(nonmembers):
+                    flags[at] += len(places) - len(nonmembers)
+                    continue
+                threshold = ordered[np.partition(nonmembers, k - 1)[k - 1]]
+                above = int(np.searchsorted(ordered, threshold, side="left"))
+                flags[at] += above - int((nonmembers < above).sum())
         return flags
 
     return count

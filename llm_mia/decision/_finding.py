@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..calibration import chance_of_flags, flag_rank, hierarchical_rank, largest_excess, nonmembers_needed
 from ..errors import CalibrationError, UsageError
-from ..records import Note
+from ..records import Note, count_distinct
 from ..scores import ScoreTable
 from ._calibrating import calibration_rows
 from ._calibration import Calibration
@@ -45,6 +45,7 @@ class Tested:
     """In the table."""
     scores: Floats
     q_values: Floats
+    """None of them where a false positive rate is held."""
     chosen: NDArray[np.bool_]
     """Whether each is flagged."""
 
@@ -117,8 +118,8 @@ def known_rows(table: ScoreTable, calibration: Calibration) -> Ints | None:
 def independent(table: ScoreTable, calibration: Calibration, rows: Ints, known: Ints | None) -> bool:
     """Whether each candidate, and each passage that set the threshold, is a document by itself."""
     groups = table.groups()
-    compared = rows.tolist() if known is None else [*rows.tolist(), *known.tolist()]
-    alone = len({groups[row] for row in compared}) == len(compared)
+    compared = rows if known is None else np.concatenate([rows, known])
+    alone = count_distinct(groups.take(compared)) == len(compared)
     return alone and calibration.n_documents == calibration.n
 
 
@@ -141,21 +142,19 @@ def _by_documents(
         return _none(Obstacle.OTHER_NONMEMBERS)
     rows = np.concatenate([tested.rows, known])
     groups = table.groups()
-    documents = [groups[row] for row in rows.tolist()]
+    documents = groups.take(rows)
     codes = _category_codes(calibration, categories_of(table, calibration, rows), len(rows))
     smallest = rule.rate is ErrorRate.FALSE_DISCOVERIES
-    if len(set(zip(documents, codes.tolist(), strict=True))) > len(set(documents)):
+    if codes.any() and len(set(zip(documents.codes.tolist(), codes.tolist(), strict=True))) > count_distinct(documents):
         return _none(Obstacle.CATEGORIES)
     if smallest and codes.any():
         return _none(Obstacle.CATEGORIES_FDR)
-    passages = Exchangeable(
-        scores=table.column(calibration.attack)[rows],
-        candidate=np.arange(len(rows)) < len(tested.rows),
-        documents=documents,
-        categories=codes,
-    )
+    scores = table.column(calibration.attack)[rows]
+    candidate = np.repeat([True, False], [len(tested.rows), len(known)])
+    passages = [Exchangeable(scores, candidate, documents, codes)]
+    del rows, scores, candidate, documents, codes
     exchanged = exchange_test(
-        passages,
+        passages.pop(),  # nobody else holds what the test leaves behind
         lambda n, documents: _rank_of_any(n, documents, calibration),
         smallest=smallest,
         level=level,

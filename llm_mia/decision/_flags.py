@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,9 +18,10 @@ from ..calibration import (
     member_count_bound,
     member_share,
 )
-from ..records import Interval, Note, Plain, Standing
+from ..records import Interval, Note, Standing
 from ._calibration import Calibration
 from ._finding_record import Finding
+from ._flag_rows import Flag, FlagRows, Reason
 from ._notes import NoteKind
 from ._rules import ErrorRate, QValueMethod, Rule, Unit
 
@@ -43,44 +41,6 @@ __all__ = [
 
 NOT_VALIDATED = "not_validated"
 """What ``flags.csv`` and ``--json`` hold in place of a standing where nothing was checked."""
-
-
-class Reason(StrEnum):
-    """Why a candidate is flagged, or has no figures; the code in ``flags.csv``."""
-
-    SCORE = "score_above_limit"
-    """Flagged: its score is above the threshold."""
-    P_VALUE = "p_value_within_limit"
-    """Flagged: the p-value of the document is at most the false positive rate."""
-    Q_VALUE = "q_value_within_limit"
-    """Flagged: its q-value is at most the false discovery rate."""
-    NO_SCORE = "no_score"
-    """Not flagged: the table has no score for it."""
-    TOO_SHORT = "too_short"
-    """Not flagged: it is too short to have a scored token."""
-    INFINITE_SCORE = "infinite_score"
-    """Not flagged: its score is infinite."""
-
-
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """The decision on a passage, or on a document: a row of ``flags.csv``."""
-
-    id: str
-    document: str
-    attack: str
-    score: float | None
-    """None where it has none; of a document the mean of its passages."""
-    p_value: float | None
-    q_value: float | None
-    flagged: bool
-    reason: Reason | None
-    """None where it has a score and is not flagged."""
-    limit: float | None
-    """What its score, p-value or q-value was compared with."""
-    columns: Mapping[str, Plain] = field(default_factory=dict)
-    """What else the input says about it, a column each in ``flags.csv``; of a document None unless all its passages
-    have the same value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +90,12 @@ class Flags:
     @property
     def flagged(self) -> int:
         """How many candidates are flagged."""
-        return sum(row.flagged for row in self.rows)
+        return int(self.rows_by_column.flagged.sum())
+
+    @property
+    def rows_by_column(self) -> FlagRows:
+        """The decisions, of which no row is an object until it is wanted."""
+        return FlagRows.of(self.rows)
 
     @property
     def by_chance(self) -> float | None:
@@ -157,25 +122,21 @@ class Flags:
         """Whether there is a finding, and it is not withheld."""
         return self.finding is not None and self.finding.significant and not self.withheld
 
-    def to_csv(self, beginnings: Mapping[str, str] | None = None) -> str:
-        """The text of ``flags.csv``; each row repeats the standing of the known set, so that a copied row has it.
+    def csv_blocks(self, beginnings: Iterable[str] | Mapping[str, str] | None = None) -> Iterator[str]:
+        """The text of ``flags.csv`` in pieces; each row repeats the standing of the known set.
 
-        *beginnings*, by id, are those of the texts: they fill the column ``text``. The columns that the input gave come
-        last.
+        So a copied row has it. *beginnings* are those of the texts, by id or in the order of the rows: they fill the
+        column ``text``. The columns that the input gave come last.
         """
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        names = [name for name in Flag.__slots__ if name != "columns"]
-        shown = {row.id: beginnings[row.id] for row in self.rows if row.id in beginnings} if beginnings else {}
-        carried = list(dict.fromkeys(name for row in self.rows for name in row.columns))
-        writer.writerow([*names, "known_set", *(["text"] if shown else []), *carried])
-        for row in self.rows:
-            figures = [getattr(row, name) for name in names]
-            beginning = [shown.get(row.id)] if shown else []
-            carry = [row.columns.get(name) for name in carried]
-            values = [*figures, self.standing or NOT_VALIDATED, *beginning, *carry]
-            writer.writerow([_cell(value) for value in values])
-        return text.getvalue()
+        rows = self.rows_by_column
+        if isinstance(beginnings, Mapping):
+            by_id = beginnings
+            beginnings = None if by_id.keys().isdisjoint(rows.ids) else (by_id.get(name, "") for name in rows.ids)
+        return rows.csv_blocks(str(self.standing or NOT_VALIDATED), beginnings)
+
+    def to_csv(self, beginnings: Iterable[str] | Mapping[str, str] | None = None) -> str:
+        """The text of ``flags.csv`` as a whole, see `csv_blocks`."""
+        return "".join(self.csv_blocks(beginnings))
 
 
 def joint_standing(*standings: Standing | None, accept_void: bool) -> Standing | None:
@@ -254,9 +215,3 @@ def limit_discoveries(
     least = fdr_floor(n, m, fdr, any_dependence=method is QValueMethod.BENJAMINI_YEKUTIELI, unit=kind)
     figures = {"n": n, "unit": unit.value, "least": least}
     return [Note(NoteKind.DISCOVERIES_LIMITED, figures)] if least > 1 else []
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "" if value is None else value

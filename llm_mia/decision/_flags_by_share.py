@@ -65,8 +65,7 @@ def flags_by_share(flags: Flags, power: Interval) -> FlagsByShare:
     if flags.rule.rate is not ErrorRate.FALSE_POSITIVES:
         raise UsageError("a false discovery rate is held, so no rate of flags is fixed")
     finding, rate = flags.finding, _rate(flags)
-    scored = [row for row in flags.rows if row.score is not None]
-    m = len(scored) if finding is None else finding.candidates
+    m = len(flags.rows) - flags.rows_by_column.unscored if finding is None else finding.candidates
     if not m:
         raise UsageError("no candidate has a score")
     shares = np.linspace(0, 1, POINTS)
@@ -79,7 +78,7 @@ def flags_by_share(flags: Flags, power: Interval) -> FlagsByShare:
         high=high,
         by_chance=m * flags.rule.level,
         candidates=m,
-        flagged=sum(row.flagged for row in scored) if finding is None else finding.flagged,
+        flagged=flags.flagged if finding is None else finding.flagged,
         least=least,
         crossing=None if least is None else _crossing(least / m, power, rate),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from ..records import Note
@@ -112,10 +112,9 @@ class NoteKind(StrEnum):
     """text: what a package below has phrased"""
 
 
-def note_of_ids(kind: NoteKind, ids: Iterable[str]) -> Note:
+def note_of_ids(kind: NoteKind, ids: Sequence[str]) -> Note:
     """A note that counts passages and names the first of them."""
-    named = list(ids)
-    return Note(kind, {"count": len(named), "ids": named[:FIRST_IDS]})
+    return Note(kind, {"count": len(ids), "ids": list(ids[:FIRST_IDS])})
 
 
 def notes_of_sentences(sentences: Iterable[Note | str]) -> list[Note]:
@@ -126,12 +125,11 @@ def notes_of_sentences(sentences: Iterable[Note | str]) -> list[Note]:
     ]
 
 
-def first_ids(ids: Iterable[str]) -> str:
+def first_ids(ids: Sequence[str]) -> str:
     """The first few of *ids*, for a message of one line.
 
     >>> first_ids("abcdefg")
     "'a', 'b', 'c', 'd', 'e' and 2 more"
     """
-    named = list(ids)
-    more = len(named) - FIRST_IDS
-    return ", ".join(map(repr, named[:FIRST_IDS])) + (f" and {more} more" if more > 0 else "")
+    more = len(ids) - FIRST_IDS
+    return ", ".join(map(repr, ids[:FIRST_IDS])) + (f" and {more} more" if more > 0 else "")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .. import metrics
 from ..calibration import surplus_test
 from ..errors import CalibrationError, ScoresError
+from ..records import number_by_name
 from ..scores import UNKNOWN, ScoreTable
 from ._calibrating import calibrate, calibration_part
 from ._calibration import Calibration
@@ -81,7 +82,12 @@ def compare_models(pair: Pair, calibration: Calibration, rule: Rule, level: floa
     by_target, by_other = table.columns["target"], table.columns["other"]
     try:
         test = surplus_test(
-            by_target, by_other, candidate, groups, categories=_categories(table, calibration), level=level
+            by_target,
+            by_other,
+            candidate,
+            number_by_name(groups)[1],
+            categories=_categories(table, calibration),
+            level=level,
         )
     except CalibrationError:  # no candidates or non-members that both have scored
         return []

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import UsageError
+from ..records import SharedNames, count_distinct
 
 __all__ = ["PValueCounts", "p_value_counts"]
 
@@ -64,8 +65,8 @@ def p_value_counts(
     scored = ~np.isnan(values)
     if not scored.any():
         raise UsageError("no candidate has a p-value")
-    names = {name for name, has_p_value in zip(documents, scored.tolist(), strict=True) if has_p_value}
     m = int(scored.sum())
+    names = SharedNames.of(documents).take(np.flatnonzero(scored))
     grid = (n if n_documents is None else n_documents) + 1
     points = np.unique(np.rint(np.linspace(0, grid, _bins_of(grid, bins) + 1)))
     edges = points / grid
@@ -73,7 +74,7 @@ def p_value_counts(
     counts = np.histogram(values[scored] - 1e-9, bins=np.append(edges[:-1], 1.0))[0]
     width = np.diff(points)
     interval = None
-    if len(names) == m and n_documents in (None, n):
+    if count_distinct(names) == m and n_documents in (None, n):
         tail = (1 - CONFIDENCE) / 2
         low, high = (np.asarray(betabinom.ppf(at, m, width, grid - width)) for at in (tail, 1 - tail))
         everything = np.array([float(m)])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..calibration import CountBound
 from ..errors import ScoresError
 from ..records import Interval, Note
-from ..scores import ScoreTable
+from ..scores import ScoreTable, taken
 from ._by_category import flags_by_category
 from ._calibrating import add_decider_column
 from ._calibration import Calibration
@@ -20,11 +20,12 @@ from ._documents import document_obstacle
 from ._equal_scores import join_equal_scores
 from ._finding import Tested, check_finding_level, independent, known_rows
 from ._finding_record import FINDING_LEVEL, Obstacle
-from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, limited, q_values_of
+from ._flag_rows import REASONS, FlagRows, Reason
+from ._flags import Flags, bounds_of, joint_standing, limit_discoveries, limited, q_values_of
 from ._notes import NoteKind, note_of_ids
 from ._origin import categories_of, check_origin
 from ._other_nonmembers import other_nonmembers
-from ._rules import ErrorRate, Rule, Unit
+from ._rules import ErrorRate, QValueMethod, Rule, Unit
 from ._score_checks import notes_on_candidates, refuse_non_scores
 from ._unscored import count_unscored
 
@@ -84,36 +85,43 @@ def flag(
     ]
     notes += other_nonmembers(table, calibration)
     scores = table.column(calibration.attack)[rows]
-    finite = np.where(np.isinf(scores), np.nan, scores)
+    infinite = np.isinf(scores)
+    finite = np.where(infinite, np.nan, scores) if infinite.any() else scores
     categories = categories_of(table, calibration, rows)
-    p_values = calibration.p_values(finite, categories)
     alone = independent(table, calibration, rows, known_rows(table, calibration))
-    q_values, method = q_values_of(p_values, any_dependence=categories is not None or not alone)
+    figures = partial(
+        _p_and_q_values, calibration, finite, categories, any_dependence=categories is not None or not alone
+    )
     if fdr is None:
         rule = Rule(ErrorRate.FALSE_POSITIVES, calibration.fpr, calibration.confidence)
         chosen = calibration.flagged(finite, categories)
         limits = _thresholds(calibration, categories, len(rows))
     else:
         rule = Rule(ErrorRate.FALSE_DISCOVERIES, fdr)
+        p_values, q_values, method = figures()
         whole = calibration.n_documents
         n = max((category.n_documents for category in calibration.categories.values()), default=whole)
         unit = Unit.DOCUMENTS if calibration.documents else Unit.PASSAGES
         notes += limit_discoveries(n, p_values, fdr, method, unit)
         notes += [] if alone else [Note(NoteKind.DISCOVERIES_ANY_DEPENDENCE)]
-        chosen, limits = np.asarray(q_values <= fdr), np.full(len(rows), fdr)
+        chosen, limits = np.asarray(q_values <= fdr), np.broadcast_to(fdr, len(rows))
     notes += _notes(table, calibration, rows, labelled=labelled)
-    kept = np.isfinite(p_values)
-    tested = Tested(rows[kept], finite[kept], q_values[kept], chosen[kept])
+    scored = ~np.isnan(finite)
+    kept: slice | Bools = slice(None) if scored.all() else scored  # of millions of candidates no copy
+    by_q_value = np.empty(0) if fdr is None else q_values[kept]
+    tested = Tested(rows[kept], finite[kept], by_q_value, chosen[kept])
     if labelled:
         finding, none = None, [Note(NoteKind.FINDING_IMPOSSIBLE, {"why": Obstacle.LABELLED.value})]
     else:
         finding, none = conclude(table, calibration, tested, rule, finding_level)
+    if fdr is None:
+        p_values, q_values, method = figures()  # not before, because the finding needs the memory
     unbounded = _why_unbounded(table, calibration, rows, labelled=labelled)
     members, share = (None, None) if unbounded else _bounds(tested, p_values[kept], calibration, rule, finding_level)
     members, share = limited(members, share, finding)
     risk = finding_level if finding is not None and finding.significant else None
     flags = Flags(
-        rows=list(_flags(table, calibration.attack, rows, (scores, p_values, q_values, limits), chosen, rule)),
+        rows=_flags(table, calibration.attack, rows, (scores, p_values, q_values, limits), chosen, rule),
         calibration=calibration,
         rule=rule,
         notes=[*notes, *none, *([unbounded] if unbounded else [])],
@@ -128,10 +136,17 @@ def flag(
     return count_unscored(flags, table, calibration, partial(flag, fdr=fdr, finding_level=finding_level))
 
 
+def _p_and_q_values(
+    calibration: Calibration, scores: Floats, categories: Sequence[str] | None, *, any_dependence: bool
+) -> tuple[Floats, Floats, QValueMethod]:
+    p_values = calibration.p_values(scores, categories)
+    return p_values, *q_values_of(p_values, any_dependence=any_dependence)
+
+
 def _thresholds(calibration: Calibration, categories: Sequence[str] | None, n: int) -> Floats:
     """The threshold of each candidate."""
     if categories is None:
-        return np.full(n, calibration.threshold)
+        return np.broadcast_to(calibration.threshold, n)
     thresholds = calibration.thresholds
     return np.array([thresholds[category] for category in categories])
 
@@ -151,7 +166,7 @@ def _notes(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp], 
         (NoteKind.SCORES_MISSING, rows[np.isnan(scores[rows])]),
     ):
         if len(which):
-            yield note_of_ids(kind, (table.ids[row] for row in which.tolist()))
+            yield note_of_ids(kind, taken(table.ids, which))
 
 
 def _why_unbounded(
@@ -183,31 +198,22 @@ def _flags(
     figures: tuple[Floats, Floats, Floats, Floats],
     chosen: Bools,
     rule: Rule,
-) -> Iterator[Flag]:
+) -> FlagRows:
+    scores, p_values, q_values, limits = figures
     why = Reason.SCORE if rule.rate is ErrorRate.FALSE_POSITIVES else Reason.Q_VALUE
-    for i, row in enumerate(rows.tolist()):
-        score, p_value, q_value, limit = (float(column[i]) for column in figures)
-        yield Flag(
-            id=table.ids[row],
-            document=table.documents[row],
-            attack=attack,
-            score=_or_none(score),
-            p_value=_or_none(p_value),
-            q_value=_or_none(q_value),
-            flagged=bool(chosen[i]),
-            reason=why if chosen[i] else _why_no_figures(score, table),
-            limit=limit,
-            columns={name: values[row] for name, values in table.carried.items()},
-        )
-
-
-def _why_no_figures(score: float, table: ScoreTable) -> Reason | None:
-    if np.isinf(score):
-        return Reason.INFINITE_SCORE
-    if not np.isnan(score):
-        return None
-    return Reason.TOO_SHORT if table.record is not None else Reason.NO_SCORE
-
-
-def _or_none(value: float) -> float | None:
-    return None if np.isnan(value) else value
+    reasons = np.where(chosen, REASONS.index(why), 0).astype(np.int8)
+    missing = Reason.TOO_SHORT if table.record is not None else Reason.NO_SCORE
+    for which, reason in ((np.isinf(scores), Reason.INFINITE_SCORE), (np.isnan(scores), missing)):
+        reasons[which & ~chosen] = REASONS.index(reason)
+    return FlagRows(
+        attack=attack,
+        ids=taken(table.ids, rows),
+        documents=taken(table.documents, rows),
+        scores=scores,
+        p_values=p_values,
+        q_values=q_values,
+        limits=limits,
+        flagged=chosen,
+        reasons=reasons,
+        columns={name: taken(values, rows) for name, values in table.carried.items()},
+    )

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import metrics
 from ..errors import ScoresError
-from ..records import Interval, Note
+from ..records import Interval, Note, number_names
 from ..scores import ScoreTable, row_order
 from ._notes import NoteKind
 
@@ -73,7 +72,7 @@ def _why_not_a_score(table: ScoreTable, attack: str, *, order: bool) -> str:
         )
     # Candidates that are sorted by their score are no sign against it.
     known = np.where(table.labels >= 0, scores, np.nan)
-    closest = row_order(known, table.labels, _document_numbers(table)) if order else None
+    closest = row_order(known, table.labels, number_names(table.groups())[1]) if order else None
     if closest is not None and closest.share >= IS_ORDER:
         return (
             f"follows the order of the rows (rank correlation {closest.correlation:.2f} with the row number among the "
@@ -81,11 +80,6 @@ def _why_not_a_score(table: ScoreTable, attack: str, *, order: bool) -> str:
             "table was sorted by it, shuffle the rows"
         )
     return ""
-
-
-def _document_numbers(table: ScoreTable) -> NDArray[np.intp]:
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(name, len(numbers)) for name in table.groups()], dtype=np.intp)
 
 
 ROLES = {1: "members", 0: "non-members", -1: "candidates"}
@@ -96,7 +90,7 @@ def order_notes(table: ScoreTable, attacks: Sequence[str]) -> Iterator[Note]:
 
     A column whose values do not depend on the order is noted with probability at most 0.001 (`row_order`).
     """
-    documents = _document_numbers(table)
+    documents = number_names(table.groups())[1]
     for attack in attacks:
         order = row_order(table.column(attack), table.labels, documents)
         if order is not None and order.share >= FOLLOWS:

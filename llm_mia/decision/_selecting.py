@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..calibration import Split, nonmembers_needed, split_by_document
 from ..errors import CalibrationError, ScoresError
 from ..metrics import auroc
+from ..records import count_distinct
 from ..scores import ScoreTable
 from ._calibration import Calibration
 from ._rules import Unit
@@ -156,10 +157,10 @@ def _drawn(table: ScoreTable, draw: Draw) -> Bools:
 
 def _shortage(table: ScoreTable, wanted: Wanted, draw: Draw, needed: int) -> Shortage | None:
     """What the known set lacks for what is *wanted*, whatever the scores; None where it is large enough."""
-    groups = np.array(table.groups(), dtype=object)
+    groups = table.groups()
 
     def documents(mask: Bools) -> int:
-        return len(set(groups[mask].tolist()))
+        return count_distinct(groups.take(np.flatnonzero(mask)))
 
     members, nonmembers = table.labels == 1, table.labels == 0
     if wanted is Wanted.DEFAULT and not members.any():

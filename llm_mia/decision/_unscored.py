@@ -57,7 +57,7 @@ def count_unscored(flags: Flags, table: ScoreTable, calibration: Calibration, de
     figures = {
         "nonmembers": int((missing & known).sum()),
         "of_nonmembers": int(known.sum()),
-        "candidates": sum(row.score is None for row in flags.rows),
+        "candidates": flags.rows_by_column.unscored,
         "of_candidates": len(flags.rows),
         "unit": flags.unit.value,
         "without": flags.finding.chance,

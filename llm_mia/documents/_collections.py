@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ScoresError, UsageError
 from ..metrics import auroc
-from ..records import Interval, Note
+from ..records import Interval, Note, SharedNames
 from ._difference import Pairs
 from ._permutation import (
     documents_needed,
@@ -23,7 +23,7 @@ from ._permutation import (
     welch_statistic,
     with_average,
 )
-from ._scores import Floats, GroupedScores, check_disjoint, evidence_by_attack, group_scores
+from ._scores import Floats, GroupedScores, check_disjoint, evidence_by_attack, group_scores, joined_names
 from ._sensitivity import shift_of_auroc, vanishing_auroc
 
 __all__ = ["CollectionTest", "Placebo", "collection_test", "vanishing_difference"]
@@ -215,7 +215,9 @@ def _keep_scored(side: GroupedScores, whose: str, notes: list[Note]) -> GroupedS
 
 
 def _select(side: GroupedScores, kept: NDArray[np.bool_]) -> GroupedScores:
-    names = [side.names[number] for number in side.numbers[kept].tolist()]
+    if kept.all():
+        return GroupedScores(side.values.reshape(len(kept), -1), side.names, side.numbers)
+    names = SharedNames(side.names, side.numbers[kept].astype(np.int32))
     return group_scores(side.values[kept].reshape(len(names), -1), names)
 
 
@@ -246,7 +248,7 @@ def _placebo(nonmembers: Floats, permutations: int, rng: np.random.Generator) ->
 
 
 def _effect(candidates: GroupedScores, nonmembers: GroupedScores, confidence: float, seed: int) -> Interval:
-    names = [side.names[number] for side in (candidates, nonmembers) for number in side.numbers.tolist()]
+    names = joined_names(candidates, nonmembers)
     labels = np.repeat([1, 0], [len(candidates.values), len(nonmembers.values)])
     scores = with_average(standardised(np.concatenate([candidates.values, nonmembers.values])))[:, -1]
     return auroc(scores, labels, documents=names, confidence=confidence, rng=seed)

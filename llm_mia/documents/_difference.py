@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import ScoresError
 from ..metrics import auroc
-from ..records import Interval
+from ..records import Interval, SharedNames
 from ._permutation import (
     Bools,
     permutation_p_value,
@@ -22,7 +22,15 @@ from ._permutation import (
     standardised,
     with_average,
 )
-from ._scores import Floats, GroupedScores, check_disjoint, document_scores, evidence_by_attack, group_scores
+from ._scores import (
+    Floats,
+    GroupedScores,
+    check_disjoint,
+    document_scores,
+    evidence_by_attack,
+    group_scores,
+    joined_names,
+)
 from ._sensitivity import auroc_of_shift, shift_of_auroc
 
 __all__ = ["DifferenceTest", "Pairs", "difference_test"]
@@ -163,7 +171,7 @@ def _shown_by_other(
 ) -> tuple[Interval, float]:
     """The other model's AUROC of candidates against non-members, and the AUROC that it would have shown."""
     scores = with_average(standardised(np.concatenate([candidates.values, nonmembers.values])))[:, -1]
-    names = [side.names[number] for side in (candidates, nonmembers) for number in side.numbers.tolist()]
+    names = joined_names(candidates, nonmembers)
     labels = np.repeat([1, 0], [len(candidates.values), len(nonmembers.values)])
     shown = auroc(scores, labels, documents=names, confidence=confidence, rng=seed)
     documents = document_scores(scores, names).values
@@ -224,6 +232,6 @@ def _grouped(side: PairedSide, whose: str) -> tuple[GroupedScores, GroupedScores
     kept = ~np.isnan(np.column_stack(values)).any(axis=1)
     if not kept.any():
         raise ScoresError(f"no {whose} passage has scores of both models")
-    names = [documents[row] for row in np.flatnonzero(kept).tolist()]
+    names = SharedNames.of(documents).take(np.flatnonzero(kept))
     first, second = (group_scores(scores[kept], names, whose) for scores in values)
     return first, second

@@ -113,7 +113,7 @@ def document_p_values(
     n_used = np.minimum(n_passages, most)
     p_values, values, n_calibration = _compare(candidates, known, n_used, average, sizes, seed)
     notes = _notes(n_passages, available, n_used, n_calibration, sizes)
-    return DocumentPValues(candidates.names, p_values, values, n_passages, n_used, n_calibration, tuple(notes))
+    return DocumentPValues(tuple(candidates.names), p_values, values, n_passages, n_used, n_calibration, tuple(notes))
 
 
 def _compare(

@@ -6,13 +6,14 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ScoresError, UsageError
 from ..metrics import describe_positions
+from ..records import SharedNames, number_names
 
 __all__ = [
     "Average",
@@ -52,9 +53,9 @@ class GroupedScores:
 
     values: Floats
     """Shape (n,), or (n, attacks)."""
-    names: tuple[str, ...]
+    names: Sequence[str]
     """Names of the documents."""
-    numbers: Ints
+    numbers: NDArray[np.integer[Any]]
     """Shape (n,): positions in *names*."""
 
     @property
@@ -64,7 +65,7 @@ class GroupedScores:
 
     def sizes(self, chosen: NDArray[np.bool_]) -> Ints:
         """The number of *chosen* passages of each document."""
-        return np.bincount(self.numbers[chosen], minlength=len(self.names))
+        return np.bincount(self.numbers if chosen.all() else self.numbers[chosen], minlength=len(self.names))
 
 
 def document_scores(scores: ArrayLike, documents: Sequence[str], average: Average = "mean") -> DocumentScores:
@@ -91,7 +92,7 @@ def document_scores(scores: ArrayLike, documents: Sequence[str], average: Averag
     passages = require_single_attack(group_scores(scores, documents))
     scored = passages.scored
     return DocumentScores(
-        passages.names, evidence(passages, scored, average), passages.sizes(scored), passages.sizes(~scored)
+        tuple(passages.names), evidence(passages, scored, average), passages.sizes(scored), passages.sizes(~scored)
     )
 
 
@@ -142,9 +143,7 @@ def group_scores(scores: ArrayLike, documents: Sequence[str], whose: str = "") -
             f"{infinite.sum()} {label}scores are infinite, at {describe_positions(infinite)}: a mean needs finite "
             "scores"
         )
-    number_of: dict[str, int] = {}
-    numbers = np.array([number_of.setdefault(name, len(number_of)) for name in documents], dtype=np.intp)
-    return GroupedScores(values, tuple(number_of), numbers)
+    return GroupedScores(values, *number_names(documents))
 
 
 def require_single_attack(passages: GroupedScores) -> GroupedScores:
@@ -162,17 +161,26 @@ def check_disjoint(first: GroupedScores, second: GroupedScores, where: str) -> N
         raise ScoresError(f"{count} both {where}, the first {shared[0]!r}: keep each document on one side only")
 
 
-def random_ranks(passages: GroupedScores, seed: int) -> Floats:
+def joined_names(first: GroupedScores, second: GroupedScores) -> SharedNames:
+    """The document of each passage of two sides, which share no document."""
+    codes = np.concatenate([first.numbers, len(first.names) + second.numbers]).astype(np.int32)
+    return SharedNames([*first.names, *second.names], codes)
+
+
+def random_ranks(passages: GroupedScores, seed: int) -> NDArray[np.float32]:
     """The rank 0, 1, … of each scored passage in a random order of its document, +inf where there is no score."""
-    ranks = np.full(len(passages.values), np.inf)
-    rows = np.flatnonzero(passages.scored)
+    # Single precision has every whole number up to 16 million.
+    ranks = np.full(len(passages.values), np.inf, dtype=np.float32)
+    scored, numbers = passages.scored, passages.numbers
+    sizes = passages.sizes(scored)
     # In the order of the input, never in that of the scores: the ranks would then pick quantiles instead of passages.
-    rows = rows[np.argsort(passages.numbers[rows], kind="stable")]
-    sizes = passages.sizes(passages.scored)
+    rows = None if scored.all() and (numbers[1:] >= numbers[:-1]).all() else np.flatnonzero(scored)
+    if rows is not None:
+        rows = rows[np.argsort(numbers[rows], kind="stable")]
     for name, end, size in zip(passages.names, np.cumsum(sizes).tolist(), sizes.tolist(), strict=True):
         digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
         rng = np.random.default_rng([seed, int.from_bytes(digest, "big")])
-        ranks[rows[end - size : end]] = rng.permutation(size)
+        ranks[slice(end - size, end) if rows is None else rows[end - size : end]] = rng.permutation(size)
     return ranks
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,10 @@ from ..store import read_signals
 __all__ = ["SKETCH", "Candidates", "Subject"]
 
 Hashes = NDArray[np.uint64]
+BLOCK, NAMES = 1 << 20, 1 << 16
+"""Scores, and names, that are hashed at the same time."""
+SMALLEST_POWER, POWERS = -300, 1 << 10
+"""Smaller scores count as multiples of this power of ten; and how many powers of ten there are, at most."""
 SKETCH = 256
 """Hashes that a sketch holds: of a smaller set it holds all."""
 SCORES_SKETCH = 64
@@ -42,7 +46,8 @@ class Candidates:
     @classmethod
     def of(cls, hashes: Hashes, documents: Hashes, size: int = SKETCH) -> Candidates:
         """The candidates with these *hashes*, of texts, ids or scores; their sketch holds *size* of them."""
-        distinct = np.unique(hashes)
+        ascending = np.sort(hashes)
+        distinct = ascending[np.append(True, ascending[1:] != ascending[:-1])[: len(ascending)]]
         sketch = tuple(f"{each:016x}" for each in distinct[:size].tolist())
         return cls(len(distinct), _digest(hashes, documents), sketch)
 
@@ -81,13 +86,13 @@ class Subject:
     def of(cls, table: ScoreTable, run: Path | None = None) -> Subject:
         """The subject of a decision on the unlabelled rows of *table*, whose texts are known where *run* holds them."""
         texts = None if run is None else _hashes_of_texts(table, run)
-        ids, documents = _hashes(table.ids), _hashes(table.groups())
-        rows, known = table.rows(None), table.rows(0)
+        ids, rows, known = _hashes(table.ids), table.rows(None), table.rows(0)
+        documents = table.groups().codes[rows]
         columns = [np.ascontiguousarray(table.columns[name][known]) for name in sorted(table.columns)]
-        by_score = [] if texts is not None else [_hashes_of_scores(table, name) for name in sorted(table.columns)]
+        by_score = (_hashes_of_scores(table, name, ids) for name in sorted(table.columns) if texts is None)
         return cls(
-            texts=None if texts is None else Candidates.of(texts[rows], _grouping(texts[rows], documents[rows])),
-            ids=Candidates.of(ids[rows], _grouping(ids[rows], documents[rows])),
+            texts=None if texts is None else Candidates.of(texts[rows], _grouping(texts[rows], documents)),
+            ids=Candidates.of(ids[rows], _grouping(ids[rows], documents)),
             known_sets=tuple(_digest(ids[known], scores.view(np.uint64)) for scores in columns),
             scores=tuple(Candidates.of(hashes, hashes, SCORES_SKETCH) for hashes in by_score if len(hashes)),
         )
@@ -115,15 +120,16 @@ class Subject:
         return same_known and (share is None or share >= OVERLAP)
 
 
-def _grouping(hashes: Hashes, documents: Hashes) -> Hashes:
+def _grouping(hashes: Hashes, documents: NDArray[np.int32]) -> Hashes:
     """For each passage the smallest of the *hashes* of its document, so that names of documents do not matter.
+
+    *documents* are the numbers of the documents.
 
     Where an input names no documents, their names come from the ids, which differ from file to file.
     """
-    _, numbers = np.unique(documents, return_inverse=True)
-    smallest = np.full(len(hashes), np.iinfo(np.uint64).max, dtype=np.uint64)
-    np.minimum.at(smallest, numbers, hashes)
-    return smallest[numbers]
+    smallest = np.full(int(documents.max(initial=0)) + 1, np.iinfo(np.uint64).max, dtype=np.uint64)
+    np.minimum.at(smallest, documents, hashes)
+    return smallest[documents]
 
 
 def _hashes_of_texts(table: ScoreTable, run: Path) -> Hashes | None:
@@ -137,30 +143,58 @@ def _hashes_of_texts(table: ScoreTable, run: Path) -> Hashes | None:
         return None
     if len(digests) != (table.places.count("") if table.places else len(table)):
         return None
-    return np.array([int(digest[:16], 16) for digest in digests], dtype=np.uint64)
+    return np.fromiter((int(digest[:16], 16) for digest in digests), np.uint64, len(digests))
 
 
-def _hashes_of_scores(table: ScoreTable, name: str) -> Hashes:
-    """A hash of the score of each candidate that has a score.
+def _hashes_of_scores(table: ScoreTable, name: str, ids: Hashes) -> Hashes:
+    """A hash of the score of each candidate that has a score; *ids* are the hashes of the ids.
 
     Scores count to eight digits, so that a change of scale by a rounding error does not hide them. Where scores are
     rounded so coarsely that many are equal, those of other candidates are the same: then the id is part of the hash.
     """
-    rows = table.rows(None)
-    scores = table.columns[name][rows]
-    rows = rows[np.isfinite(scores)]
-    shown = [f"{score:.8g}" for score in table.columns[name][rows].tolist()]
-    if len(set(shown)) < DISTINCT * len(shown):
-        shown = [f"{table.ids[row]} {score}" for row, score in zip(rows.tolist(), shown, strict=True)]
-    return _hashes(shown)
+    scores, rows = table.columns[name], table.rows(None)
+    rows = rows[np.isfinite(scores[rows])]
+    hashes = np.empty(len(rows), dtype=np.uint64)
+    for start in range(0, len(rows), BLOCK):
+        part = slice(start, start + BLOCK)
+        hashes[part] = _mixed(_eight_digits(scores[rows[part]]))
+    ascending = np.sort(hashes)
+    if len(rows) and 1 + int((ascending[1:] != ascending[:-1]).sum()) < DISTINCT * len(rows):
+        hashes = _mixed(hashes ^ ids[rows])
+    return hashes
 
 
-def _hashes(names: Iterable[str]) -> Hashes:
-    digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names)
+def _eight_digits(scores: NDArray[np.float64]) -> Hashes:
+    """A number for each score: equal for scores that agree in eight significant digits and in the power of ten."""
+    size = np.abs(scores)
+    power = np.floor(np.log10(np.where(size > 0, size, 1.0))).clip(min=SMALLEST_POWER)
+    digits = np.rint(scores / 10.0 ** (power - 7))
+    carried = np.abs(digits) >= 1e8  # 9.99999999 is 10.000000
+    power[carried] += 1
+    digits[carried] /= 10
+    return (digits.astype(np.int64) * POWERS + power.astype(np.int64)).view(np.uint64)
+
+
+def _mixed(values: Hashes) -> Hashes:
+    """Numbers that look random, each the same for equal *values* (the finaliser of splitmix64)."""
+    values = values.copy()
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        values ^= values >> np.uint64(shift)
+        values *= np.uint64(factor)
+    return np.asarray(values ^ (values >> np.uint64(31)))
+
+
+def _hashes(names: Sequence[str]) -> Hashes:
+    digests = bytearray()
+    for start in range(0, len(names), NAMES):
+        part = names[start : start + NAMES]
+        digests += b"".join([hashlib.blake2b(name.encode(), digest_size=8).digest() for name in part])
     return np.frombuffer(digests, dtype=np.uint64)
 
 
 def _digest(*columns: Hashes) -> str:
     """Digest of rows, whatever their order."""
-    rows = np.stack([np.ascontiguousarray(column) for column in columns])
-    return hashlib.sha256(rows[:, np.lexsort(rows)].tobytes()).hexdigest()
+    order, digest = np.lexsort(columns), hashlib.sha256()
+    for column in columns:
+        digest.update(column[order].tobytes())
+    return digest.hexdigest()

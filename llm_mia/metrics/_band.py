@@ -54,16 +54,16 @@ def tpr_at_fprs(
     passages = len(sample.members) + len(sample.nonmembers)
     number = min(RESAMPLES, max(FEWEST_RESAMPLES, MOST_WEIGHTS // passages))
     drawn = sample.resamples(lambda w_members, w_nonmembers: shares(w_nonmembers, w_members), rng, number)
+    single = (sample.members, sample.nonmembers) if drawn is None else drawn.single_passages()
     band = []
     for column, (rate, value) in enumerate(zip(rates, values, strict=True)):
         whole = share_ends(sample.nonmembers, sample.members, rate, confidence)
-        single = sample if drawn is None else drawn
         band.append(
             sample.widest(
                 value,
                 None if drawn is None else drawn.figures[:, column],
                 whole,
-                lambda level, single=single, rate=rate: share_ends(single.nonmembers, single.members, rate, level),  # type: ignore[misc]
+                lambda level, rate=rate: share_ends(single[1], single[0], rate, level),  # type: ignore[misc]
                 (0.0, 1.0),
                 confidence,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,11 +13,13 @@ from ..errors import ScoresError
 from ..records import Interval
 from ._intervals import Ends, Floats, newcombe_low, share_ends, welch
 from ._samples import FEW_DOCUMENTS, Seed, check_rate, checked_scores, split_by_class
-from ._weighted import weighted_auroc, weighted_share
+from ._weighted import area, auroc_by_document, weighted_share
 
 __all__ = ["ConfidenceGap", "Roc", "auroc", "confidence_gap", "fpr_at_tpr", "roc", "tpr_at_fpr"]
 
 EXPOSED_ABOVE = 0.1
+CELLS = 1 << 22
+"""Pairs of a document of members and a document of non-members, beyond which documents are joined in groups."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,15 +97,18 @@ def auroc(
     (1.0, 0.386, 1.0)
     """
     sample = split_by_class(scores, labels, documents, "AUROC")
-    statistic = weighted_auroc(sample.members, sample.nonmembers)
-    value = sample.figure(statistic)
+    joined, value = sample.with_groups(CELLS), area(sample.members, sample.nonmembers)
+    statistic = cache(partial(auroc_by_document, joined))
 
     def independent(members: Floats, nonmembers: Floats, confidence: float) -> Ends:
-        shape = len(members), len(nonmembers)
-        area = float(weighted_auroc(members, nonmembers)(np.ones((1, shape[0])), np.ones((1, shape[1])))[0])
-        return newcombe_low(area, *shape, confidence), 1 - newcombe_low(1 - area, *shape, confidence)
+        shape, of_these = (len(members), len(nonmembers)), area(members, nonmembers)
+        return newcombe_low(of_these, *shape, confidence), 1 - newcombe_low(1 - of_these, *shape, confidence)
 
-    return sample.interval(value, statistic, independent, (0.0, 1.0), confidence, rng, few=3 * FEW_DOCUMENTS)
+    def resampled(w_members: Floats, w_nonmembers: Floats) -> Floats:
+        return statistic()(w_members, w_nonmembers)
+
+    few = 3 * FEW_DOCUMENTS
+    return joined.interval(value, resampled, independent, (0.0, 1.0), confidence, rng, few, by_document=True)
 
 
 def tpr_at_fpr(

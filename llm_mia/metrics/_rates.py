@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -91,7 +92,7 @@ def flagged_share(flagged: ArrayLike, documents: Sequence[str], *, confidence: f
 
 
 def _share(
-    flagged: NDArray[np.bool_], documents: NDArray[np.intp], confidence: float, rng: Seed
+    flagged: NDArray[np.bool_], documents: NDArray[np.integer[Any]], confidence: float, rng: Seed
 ) -> tuple[int, Interval]:
     """The number of flagged passages, and their share with its interval, by document where these have several."""
     numbers = np.unique(documents, return_inverse=True)[1]

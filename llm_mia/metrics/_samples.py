@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ScoresError, UsageError
-from ..records import Interval
+from ..records import Interval, number_by_name
 from ._intervals import Ends, Floats, tail_of
 
 Seed: TypeAlias = int | np.random.Generator
+Numbers: TypeAlias = NDArray[np.integer[Any]]
 Independent: TypeAlias = Callable[[Floats, Floats, float], Ends]
 """Independent scores of members and of non-members, and a confidence → ends of the interval."""
 AtConfidence: TypeAlias = Callable[[float], Ends]
@@ -33,10 +35,8 @@ class Resamples:
 
     figures: Floats
     """Of each resample, shape (resamples,) or (resamples, figures)."""
-    members: Floats
-    """The score of a random passage of each document of members."""
-    nonmembers: Floats
-    """Likewise, of non-members."""
+    single_passages: Callable[[], tuple[Floats, Floats]]
+    """Draws the score of a random passage of each document of members, and of each of non-members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class Sample:
 
     members: Floats
     nonmembers: Floats
-    member_documents: NDArray[np.intp]
-    nonmember_documents: NDArray[np.intp]
+    member_documents: Numbers
+    nonmember_documents: Numbers
 
     def figure(self, weighted: Weighted) -> float:
         """The figure of the sample itself, each passage with weight 1."""
@@ -61,13 +61,15 @@ class Sample:
         confidence: float,
         seed: Seed,
         few: int = FEW_DOCUMENTS,
+        *,
+        by_document: bool = False,
     ) -> Interval:
         """The interval at *confidence*; see `intervals`."""
 
         def at_confidence(members: Floats, nonmembers: Floats) -> AtConfidence:
             return lambda level: independent(members, nonmembers, level)
 
-        return self.intervals(value, weighted, at_confidence, whole, seed, few)(confidence)
+        return self.intervals(value, weighted, at_confidence, whole, seed, few, by_document=by_document)(confidence)
 
     def intervals(
         self,
@@ -77,6 +79,8 @@ class Sample:
         whole: Ends,
         seed: Seed,
         few: int = FEW_DOCUMENTS,
+        *,
+        by_document: bool = False,
     ) -> Callable[[float], Interval]:
         """A function from confidence to the interval of *value*; documents are resampled once for all confidences.
 
@@ -86,17 +90,23 @@ class Sample:
         interval is never narrower than that of *independent*. With fewer than *few* documents in a class, or where all
         resamples agree (an AUROC of 1), it also includes the interval of one random passage per document. With fewer
         than two documents in a class it is *whole*, the range of the figure.
+
+        With *by_document*, *weighted* takes weights of documents, see `document_weights`.
         """
-        drawn = self.resamples(weighted, seed)
-        all_passages = single_passages = independent(self.members, self.nonmembers)
-        if drawn is not None:
-            single_passages = independent(drawn.members, drawn.nonmembers)
+        drawn = self.resamples(weighted, seed, by_document=by_document)
+        all_passages = independent(self.members, self.nonmembers)
+
+        def single_passages(confidence: float) -> Ends:
+            return independent(*drawn.single_passages())(confidence) if drawn is not None else all_passages(confidence)
+
         figures = None if drawn is None else drawn.figures
         return lambda confidence: self.widest(
             value, figures, all_passages(confidence), single_passages, whole, confidence, few
         )
 
-    def resamples(self, weighted: Weighted, seed: Seed, number: int = RESAMPLES) -> Resamples | None:
+    def resamples(
+        self, weighted: Weighted, seed: Seed, number: int = RESAMPLES, *, by_document: bool = False
+    ) -> Resamples | None:
         """The figures of *number* resamples of documents, and a random passage of each document.
 
         None where nothing is resampled: each passage is a document, or a class has fewer than two documents.
@@ -104,9 +114,10 @@ class Sample:
         if not self.grouped or self.fewest < 2:
             return None
         rng = np.random.default_rng(seed)
-        weights = bootstrap_weights(self.member_documents, self.nonmember_documents, rng, number)
+        draw = document_weights if by_document else bootstrap_weights
+        weights = draw(self.member_documents, self.nonmember_documents, rng, number)
         figures = np.concatenate([weighted(w_members, w_nonmembers) for w_members, w_nonmembers in weights])
-        return Resamples(figures, *self._draw_single_passages(rng))
+        return Resamples(figures, cache(partial(self._draw_single_passages, rng)))
 
     def widest(
         self,
@@ -130,16 +141,34 @@ class Sample:
         lows, highs = zip(*ends, strict=True)
         return Interval(value, min(lows), max(highs), confidence)
 
+    def with_groups(self, cells: int) -> Sample:
+        """The same sample, its documents joined at random in groups where pairs of them are more than *cells*.
+
+        Where documents are thousands, groups of equally many of them vary as the documents do.
+        """
+        members, nonmembers = _numbers_in(self.member_documents), _numbers_in(self.nonmember_documents)
+        if len(members) * len(nonmembers) <= cells or not self.grouped or len(np.intersect1d(members, nonmembers)):
+            return self
+        side = math.isqrt(cells)
+        few = min(len(members), len(nonmembers), side)
+        most = [min(len(each), max(side, cells // few)) for each in (members, nonmembers)]
+        group, rng = np.zeros(1 + max(members[-1], nonmembers[-1]), dtype=np.intp), np.random.default_rng(0)
+        for first, of_class, groups in zip((0, most[0]), (members, nonmembers), most, strict=True):
+            group[of_class] = first + rng.permutation(len(of_class)) % groups
+        return replace(
+            self, member_documents=group[self.member_documents], nonmember_documents=group[self.nonmember_documents]
+        )
+
     @property
     def grouped(self) -> bool:
         """Whether a document has several passages."""
-        documents = np.union1d(self.member_documents, self.nonmember_documents)
-        return len(documents) < len(self.members) + len(self.nonmembers)
+        there = [_numbers_in(each) for each in (self.member_documents, self.nonmember_documents)]
+        return len(np.union1d(*there)) < len(self.members) + len(self.nonmembers)
 
     @property
     def fewest(self) -> int:
         """Number of documents of the class that has fewer."""
-        return min(len(np.unique(self.member_documents)), len(np.unique(self.nonmember_documents)))
+        return min(len(_numbers_in(self.member_documents)), len(_numbers_in(self.nonmember_documents)))
 
     def _draw_single_passages(self, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """The scores of one random passage per document, of members and of non-members."""
@@ -151,8 +180,8 @@ class Sample:
 
 
 def bootstrap_weights(
-    member_documents: NDArray[np.intp],
-    nonmember_documents: NDArray[np.intp],
+    member_documents: Numbers,
+    nonmember_documents: Numbers,
     rng: np.random.Generator,
     resamples: int = RESAMPLES,
 ) -> Iterator[tuple[Floats, Floats]]:
@@ -161,7 +190,32 @@ def bootstrap_weights(
     A block is the weights of members (rows, M) and of non-members (rows, N); the blocks have *resamples* rows in
     all. *member_documents* and *nonmember_documents* are the number of the document of each passage.
     """
-    of_members, of_nonmembers = np.unique(member_documents), np.unique(nonmember_documents)
+    for weights in _drawn_weights(member_documents, nonmember_documents, rng, resamples):
+        yield weights[:, member_documents], weights[:, nonmember_documents]
+
+
+def document_weights(
+    member_documents: Numbers,
+    nonmember_documents: Numbers,
+    rng: np.random.Generator,
+    resamples: int = RESAMPLES,
+) -> Iterator[tuple[Floats, Floats]]:
+    """As `bootstrap_weights`, but how often each document of members, and of non-members, is drawn; by number."""
+    of_members, of_nonmembers = _numbers_in(member_documents), _numbers_in(nonmember_documents)
+    for weights in _drawn_weights(member_documents, nonmember_documents, rng, resamples):
+        yield weights[:, of_members], weights[:, of_nonmembers]
+
+
+def _numbers_in(documents: Numbers) -> NDArray[np.intp]:
+    """The numbers that occur, ascending."""
+    return np.flatnonzero(np.bincount(documents))
+
+
+def _drawn_weights(
+    member_documents: Numbers, nonmember_documents: Numbers, rng: np.random.Generator, resamples: int
+) -> Iterator[Floats]:
+    """How often each document is drawn, by its number, in blocks of resamples."""
+    of_members, of_nonmembers = _numbers_in(member_documents), _numbers_in(nonmember_documents)
     strata = [of_members, of_nonmembers]
     # Stratified by label, so that class sizes stay the same. A document with passages of both classes connects the
     # strata: then all documents are drawn together, and a draw without a class counts as the worst value at both ends.
@@ -173,7 +227,7 @@ def bootstrap_weights(
         weights = np.zeros((min(rows, resamples - start), n_documents))
         for stratum in strata:
             weights[:, stratum] = _draw_counts(len(stratum), len(weights), rng)
-        yield weights[:, member_documents], weights[:, nonmember_documents]
+        yield weights
 
 
 def _percentiles(figures: Floats, whole: Ends, tail: float) -> Ends:
@@ -202,12 +256,11 @@ def _draw_counts(n: int, rows: int, rng: np.random.Generator) -> NDArray[np.intp
 def split_by_class(scores: ArrayLike, labels: ArrayLike, documents: Sequence[str] | None, figure: str) -> Sample:
     """The checked scores of members and of non-members; without *documents*, each passage is a document."""
     values, member = checked_scores(scores, labels, figure)
-    numbers = np.arange(len(values))
+    if documents is not None and len(documents) != len(values):
+        raise UsageError(f"{len(values)} scores but {len(documents)} documents")
+    numbers: Numbers = np.arange(len(values))
     if documents is not None:
-        if len(documents) != len(values):
-            raise UsageError(f"{len(values)} scores but {len(documents)} documents")
-        known = {name: number for number, name in enumerate(sorted(set(documents)))}
-        numbers = np.array([known[name] for name in documents])
+        numbers = number_by_name(documents)[1]
     return Sample(values[member], values[~member], numbers[member], numbers[~member])
 
 
@@ -221,7 +274,7 @@ def checked_scores(scores: ArrayLike, labels: ArrayLike, figure: str) -> tuple[F
     missing = int(np.isnan(values).sum())
     if missing:
         raise ScoresError(f"{missing} scores are NaN, at {describe_positions(np.isnan(values))}")
-    bad = [label for label in given_labels.tolist() if label not in (0, 1)]
+    bad = given_labels[~((given_labels == 0) | (given_labels == 1))].tolist()
     if bad:
         raise ScoresError(f"{len(bad)} labels are neither 0 nor 1, the first {bad[0]!r}")
     member = given_labels.astype(bool)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..records import without_gaps
 from ._intervals import Floats
-from ._samples import Weighted
+from ._samples import Sample, Weighted
 
-__all__ = ["weighted_auroc", "weighted_share", "weighted_shares"]
+__all__ = ["area", "auroc_by_document", "weighted_auroc", "weighted_share", "weighted_shares"]
+
+BLOCK = 1 << 20
+"""Passages of which copies are in memory at the same time."""
+COUNTS = 1 << 23
+"""Counts of non-members by document that are in memory at the same time."""
 
 
 def weighted_auroc(members: Floats, nonmembers: Floats) -> Weighted:
@@ -20,6 +26,49 @@ def weighted_auroc(members: Floats, nonmembers: Floats) -> Weighted:
         wins = np.einsum("ri,ri->r", w_members, sums[:, below] + sums[:, not_above]) / 2
         with np.errstate(invalid="ignore"):
             return np.asarray(wins / (w_members.sum(axis=1) * w_nonmembers.sum(axis=1)))
+
+    return figure
+
+
+def area(members: Floats, nonmembers: Floats) -> float:
+    """The AUROC of passages that count the same."""
+    ascending, wins = np.sort(nonmembers), 0.0
+    for start in range(0, len(members), BLOCK):
+        part = members[start : start + BLOCK]
+        wins += sum(float(np.searchsorted(ascending, part, side=side).sum()) for side in ("left", "right")) / 2
+    return wins / (len(members) * len(nonmembers))
+
+
+def auroc_by_document(sample: Sample) -> Weighted:
+    """A function from weights of documents (`document_weights`) to the AUROC of each resample.
+
+    Sums of wins are halves of whole numbers, so they are exact.
+    """
+    from scipy.sparse import csr_matrix
+
+    (sizes, of_members), (other_sizes, of_nonmembers) = (
+        (np.bincount(numbers), numbers)
+        for numbers in (without_gaps(sample.member_documents), without_gaps(sample.nonmember_documents))
+    )
+    order = np.argsort(sample.nonmembers)
+    ascending, of_ascending, n = sample.nonmembers[order], of_nonmembers[order], len(order)
+    wins = np.zeros((len(sizes), len(other_sizes)))
+    width = max(1, COUNTS // (n + 1))
+    for first in range(0, len(other_sizes), width):
+        # How many non-members of each of these documents are among the first 0, 1, …, n.
+        upto = of_ascending[:, None] == np.arange(first, min(first + width, len(other_sizes)))
+        upto = np.concatenate([np.zeros((1, upto.shape[1])), np.cumsum(upto, axis=0, dtype=np.float64)])
+        for start in range(0, len(sample.members), BLOCK):
+            part = slice(start, start + BLOCK)
+            for side in ("left", "right"):
+                places = np.searchsorted(ascending, sample.members[part], side=side)
+                cells = np.full(len(places), 0.5), (of_members[part], places)
+                wins[:, first : first + width] += csr_matrix(cells, shape=(len(sizes), n + 1)) @ upto
+
+    def figure(w_members: Floats, w_nonmembers: Floats) -> Floats:
+        with np.errstate(invalid="ignore"):
+            won = np.einsum("rn,rn->r", w_members @ wins, w_nonmembers)
+            return np.asarray(won / ((w_members @ sizes) * (w_nonmembers @ other_sizes)))
 
     return figure
 

@@ -27,6 +27,8 @@ def streamed_rows(dataset: Any, columns: NamedColumns, name: str, place: str) ->
         name: of the dataset, for messages.
         place: what precedes the number of a row in messages.
     """
+    import pyarrow as pa
+
     number = 0
     options = dataset.context.execution_options
     before, options.preserve_order = options.preserve_order, True  # ids and resuming depend on it
@@ -34,9 +36,10 @@ def streamed_rows(dataset: Any, columns: NamedColumns, name: str, place: str) ->
         schema = dataset.schema()
         if schema is None:
             return
-        simple = simple_columns(schema.base_schema) if hasattr(schema.base_schema, "names") else []
+        base = schema.base_schema if isinstance(schema.base_schema, pa.Schema) else pa.schema([])  # of pandas
+        simple = simple_columns(base)
         used = columns.choose(schema.names, name, simple).names()
-        classes = class_names(schema.base_schema)
+        classes = class_names(base)
         chosen = dataset.select_columns(used)
         chosen.context.execution_options.preserve_order = True
         for table in chosen.iter_batches(batch_size=BATCH_ROWS, batch_format="pyarrow"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ._evidence import Population, ShadowLikelihoods, ShadowPopulation, TokenFrequencies
 from ._findings import Interval, Note, Standing
 from ._models import DTypeChoice, EndpointRecord, ModelRecord, RoundingRecord
+from ._names import SharedNames, count_distinct, number_by_name, number_names, values_at, without_gaps
 from ._runs import (
     OF_TARGET,
     SCHEMA_VERSION,
@@ -60,12 +61,18 @@ __all__ = [
     "RunRecord",
     "ShadowLikelihoods",
     "ShadowPopulation",
+    "SharedNames",
     "Standing",
     "TokenFrequencies",
     "TokenSignals",
     "Window",
     "WindowRule",
     "WrittenTokens",
+    "count_distinct",
+    "number_by_name",
+    "number_names",
     "target_pass",
     "text_sha256",
+    "values_at",
+    "without_gaps",
 ]

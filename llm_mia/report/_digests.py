@@ -17,6 +17,7 @@ AUDIT_FILES = (
     "validity.json",
     "calibration.json",
     "flags.csv",
+    "flags.parquet",
     "audit.json",
     "texts.parquet",
     "decisions.jsonl",

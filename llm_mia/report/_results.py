@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from ..auditing import Audit, read_audit, without_tokens
-from ..decision import DocumentRanking, Flag, rank_documents
+from ..decision import DocumentRanking, FlagRows, rank_documents
 from ..extraction import Extraction, read_extraction
 from ..history import Entry, History
 from ..records import RunRecord, TokenSignals, target_pass
-from ..scores import ScoreTable
+from ..scores import ScoreTable, taken
 from ..store import StoredText, read_run, read_signals, read_texts
 from .extractable import Extractable, extractable_of
 
@@ -50,9 +52,9 @@ class Results:
         return History(self.audit.path).of_run()
 
     @cached_property
-    def flags(self) -> Mapping[str, Flag]:
-        """The decision on each candidate, by its id."""
-        return {row.id: row for row in self.audit.flags.rows}
+    def flags(self) -> FlagRows:
+        """The decision on each candidate, in the order of the candidates in `scores`."""
+        return self.audit.flags.rows_by_column
 
     @cached_property
     def ranking(self) -> DocumentRanking:
@@ -62,8 +64,11 @@ class Results:
     @cached_property
     def extractable(self) -> Extractable:
         """What of the candidates the model writes word for word; the table of scores names their documents."""
-        groups, ids = self.scores.groups(), self.scores.ids
-        documents = {ids[row]: groups[row] for row in self.scores.rows(None)}
+        wanted = {text.id for text in self.texts}
+        wanted |= set() if self.extraction is None else {span.id for span in self.extraction.spans}
+        rows = self.scores.rows(None) if wanted else np.empty(0, dtype=np.intp)
+        passages = zip(taken(self.scores.ids, rows), self.scores.groups().take(rows), strict=True)
+        documents = {name: document for name, document in passages if name in wanted}
         return extractable_of(target_pass(self.audit.passes), self.signals("target"), documents, self.extraction)
 
     def signals(self, role: str) -> Iterator[tuple[StoredText, TokenSignals]]:

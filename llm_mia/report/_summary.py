@@ -82,7 +82,7 @@ def flags_summary(flags: Flags) -> dict[str, Any]:
         "candidates": len(flags.rows),
         "flagged": flags.flagged,
         "expected_by_chance": flags.by_chance,
-        "unscored": sum(row.score is None for row in flags.rows),
+        "unscored": flags.rows_by_column.unscored,
         "unit": flags.unit,
         "q_values": flags.q_values,
         "standing": flags.standing or NOT_VALIDATED,

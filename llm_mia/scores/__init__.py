@@ -4,6 +4,9 @@ A table has a row for each passage and a column for each attack. A higher score 
 """
 
 from ._carried import CARRIED_MARK, DECISION_COLUMNS
+from ._columns import Columns, StoredValues, filled, taken
+from ._document_names import document_names
+from ._files import strings_of
 from ._in_common import ROLES, rows_in_common
 from ._likelihoods import PassageLosses, read_losses
 from ._others import is_other_role, other_column, split_other
@@ -19,9 +22,13 @@ __all__ = [
     "ROW_ORDER_LEVEL",
     "SHADOW_SCORES",
     "UNKNOWN",
+    "Columns",
     "PassageLosses",
     "RowOrder",
     "ScoreTable",
+    "StoredValues",
+    "document_names",
+    "filled",
     "is_other_role",
     "other_column",
     "read_losses",
@@ -29,5 +36,7 @@ __all__ = [
     "row_order",
     "rows_in_common",
     "split_other",
+    "strings_of",
+    "taken",
     "write_shadow_rows",
 ]

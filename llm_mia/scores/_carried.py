@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from ..passages import LONGEST_CARRIED, usual_column
 from ..records import Plain
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from ._columns import Columns, StoredValues
 
 __all__ = ["CARRIED_MARK", "DECISION_COLUMNS", "carried_columns"]
 
@@ -21,7 +18,7 @@ DECISION_COLUMNS = frozenset(
 """Columns of ``flags.csv``; no carried column has such a name."""
 
 
-def carried_columns(table: pa.Table, others: Iterable[str], by: str, *, of_run: bool) -> dict[str, Sequence[Plain]]:
+def carried_columns(table: Columns, others: Iterable[str], by: str, *, of_run: bool) -> dict[str, Sequence[Plain]]:
     """The columns among *others* that are carried: of a run those that are marked.
 
     Of another file those of short strings, those of true and false, and that of the categories, *by*: another number
@@ -40,7 +37,9 @@ def carried_columns(table: pa.Table, others: Iterable[str], by: str, *, of_run: 
         if not of_run and name != by and not any(is_kind(field.type) for is_kind in kinds):
             continue
         # Names stay bytes where a csv file is read; another encoding was refused before.
-        values = [value.decode() if isinstance(value, bytes) else value for value in table.column(name).to_pylist()]
+        values = StoredValues(
+            table, name, lambda piece, _: [v.decode() if isinstance(v, bytes) else v for v in piece.to_pylist()]
+        )
         if all(len(value) <= LONGEST_CARRIED for value in values if isinstance(value, str)):
             carried[name] = values
     return carried

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ..errors import ScoresError
-from ._files import is_number, numbers_of, strings_of
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from ..records import SharedNames
+from ._columns import Columns
+from ._files import is_number, strings_of
 
 __all__ = ["LENGTH", "categories_of"]
 
@@ -18,21 +18,23 @@ LENGTH = "length"
 """In the place of a column: bands of length."""
 
 
-def categories_of(path: Path, table: pa.Table, by: str, column: str | None) -> Sequence[str]:
+def categories_of(path: Path, table: Columns, by: str, column: str | None) -> Sequence[str]:
     """The category of each row *by* ``length`` or by the values of *column*; none where *by* is empty.
 
     Raises:
         ScoresError: no column holds the lengths.
     """
-    names = table.column_names
+    names = table.names
     if not by:
         return ()
     if by != LENGTH:
-        return strings_of(path, table, column, ["unknown"] * table.num_rows)
+        if column is None:
+            return SharedNames.of(["unknown"]).take(np.zeros(len(table), dtype=np.intp))
+        return SharedNames.of(strings_of(path, table, column, lambda _: "unknown"))
     lengths = next((name for name in ("n_bytes", LENGTH) if name in names and is_number(table, name)), None)
     if lengths is None:
         raise ScoresError(f"{path}: no column of numbers 'n_bytes' or 'length', so lengths are not known: add it")
-    return [_length_band(n_bytes) for n_bytes in numbers_of(table, lengths).tolist()]
+    return SharedNames.of([*map(_length_band, table.numbers(lengths).tolist())])
 
 
 def _length_band(n_bytes: float) -> str:

@@ -1,4 +1,4 @@
-"""Files of tables: csv, tsv, jsonl and Parquet as Arrow columns, and the values of a column."""
+"""Files of tables: csv, tsv, jsonl and Parquet as columns, and the values of a column."""
 
 from __future__ import annotations
 
@@ -8,28 +8,26 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..errors import ScoresError
+from ._columns import Columns, StoredValues
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["is_number", "numbers_of", "read_file", "strings_of", "why_no_number"]
+__all__ = ["are_names", "is_number", "read_file", "strings_of", "why_no_number"]
 
 MISSING_WORDS = ("None", "none", "<NA>")
 """Cells of a csv file that hold no value, besides those that Arrow knows: empty, NaN, NA, null and others."""
 
 
-def read_file(path: Path, as_written: Callable[[Sequence[str]], Collection[str]]) -> pa.Table:
-    """The table; the columns of a csv file that *as_written* selects stay bytes, so that id 007 is not id 7.
+def read_file(path: Path, as_written: Callable[[Sequence[str]], Collection[str]]) -> Columns:
+    """The columns; those of a csv file that *as_written* selects stay bytes, so that id 007 is not id 7.
 
     Raises:
         ScoresError: no such file, another format, no rows, or two columns of the same name.
     """
     import pyarrow as pa
-    from pyarrow import csv as arrow_csv, json as jsonl, parquet
+    from pyarrow import csv as arrow_csv, json as jsonl
 
     def read_csv() -> pa.Table:
         nulls = [*arrow_csv.ConvertOptions().null_values, *MISSING_WORDS]
@@ -47,12 +45,12 @@ def read_file(path: Path, as_written: Callable[[Sequence[str]], Collection[str]]
         # The whole file: a row may not cross a block, and passages among the scores make rows of any length.
         return min(max(path.stat().st_size, 1 << 20), (1 << 31) - 1)
 
-    readers: dict[str, Callable[[], pa.Table]] = {
-        ".csv": read_csv,
-        ".tsv": read_csv,
-        ".jsonl": read_jsonl,
-        ".ndjson": read_jsonl,
-        ".parquet": lambda: parquet.read_table(path),
+    readers: dict[str, Callable[[], Columns]] = {
+        ".csv": lambda: Columns.of(read_csv()),
+        ".tsv": lambda: Columns.of(read_csv()),
+        ".jsonl": lambda: Columns.of(read_jsonl()),
+        ".ndjson": lambda: Columns.of(read_jsonl()),
+        ".parquet": lambda: Columns.of_parquet(path),
     }
     if path.suffix.lower() not in readers:
         raise ScoresError(f"{path}: a table of scores must be a run directory or a {', '.join(readers)} file")
@@ -63,10 +61,10 @@ def read_file(path: Path, as_written: Callable[[Sequence[str]], Collection[str]]
         _refuse_other_contents(path)
     try:
         table = readers[path.suffix.lower()]()
-        names = table.column_names
+        names = table.names
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ScoresError(f"{path}: cannot be read: {_reason(error)}") from None
-    if table.num_rows == 0:
+    if not len(table):
         raise ScoresError(f"{path}: holds no rows")
     twice = [name for name in names if names.count(name) > 1]
     if twice:
@@ -104,18 +102,34 @@ def _header(path: Path) -> tuple[str, list[str]]:
     return delimiter, divided[delimiter]
 
 
-def strings_of(path: Path, table: pa.Table, name: str | None, instead: Sequence[str]) -> Sequence[str]:
-    """The values of a column as strings; *instead*, row by row, where there is none."""
-    if name is None:
-        return instead
-    try:
-        values = (v.decode() if isinstance(v, bytes) else v for v in table.column(name).to_pylist())
-        return [other if v is None or v == "" else str(v) for v, other in zip(values, instead, strict=True)]
-    except UnicodeDecodeError:
-        raise ScoresError(f"{path}: column {name!r} is not UTF-8 text: write the file again as UTF-8") from None
+def strings_of(path: Path, table: Columns, name: str, instead: Callable[[int], str]) -> StoredValues[str]:
+    """The values of a column as strings; where there is none, what *instead* gives for the row, counted from 0."""
+
+    def strings(piece: pa.Array, first: int) -> list[str]:
+        if are_names(piece):
+            whole: list[str] = piece.to_pylist()
+            return whole
+        try:
+            values = [v.decode() if isinstance(v, bytes) else v for v in piece.to_pylist()]
+        except UnicodeDecodeError:
+            raise ScoresError(f"{path}: column {name!r} is not UTF-8 text: write the file again as UTF-8") from None
+        return [instead(row) if v is None or v == "" else str(v) for row, v in enumerate(values, start=first)]
+
+    return StoredValues(table, name, strings)
 
 
-def is_number(table: pa.Table, name: str) -> bool:
+def are_names(piece: pa.Array) -> bool:
+    """Whether all values are strings, and none is empty; what the strings are is not looked at."""
+    import pyarrow.compute
+    import pyarrow.types
+
+    kind = piece.type
+    if piece.null_count or not (pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind)):
+        return False
+    return not len(piece) or pyarrow.compute.min(pyarrow.compute.binary_length(piece)).as_py() > 0
+
+
+def is_number(table: Columns, name: str) -> bool:
     """Whether the column holds numbers, or nothing."""
     import pyarrow.types
 
@@ -124,16 +138,11 @@ def is_number(table: pa.Table, name: str) -> bool:
     return any(is_kind(kind) for is_kind in kinds)
 
 
-def numbers_of(table: pa.Table, name: str) -> NDArray[np.float64]:
-    """The values of a column of numbers; NaN where there is none."""
-    return np.asarray(table.column(name).cast("float64", safe=False).to_numpy(), dtype=np.float64)
-
-
-def why_no_number(table: pa.Table, name: str, classes: Mapping[str, Sequence[str]]) -> str:
+def why_no_number(table: Columns, name: str, classes: Mapping[str, Sequence[str]]) -> str:
     """Why a column that does not hold numbers is no score, and what to do about it."""
     if name in classes:
         return f"column {name!r} holds classes ({', '.join(classes[name])}), so it is no score: name another column"
-    for row, value in enumerate(table.column(name).to_pylist(), start=1):
+    for row, value in enumerate(StoredValues(table, name, lambda piece, _: piece.to_pylist()), start=1):
         if value is not None and not _is_numeral(value):
             shown = repr(value) if len(repr(value)) <= 40 else f"a {type(value).__name__}"
             return (

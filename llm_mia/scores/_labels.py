@@ -17,16 +17,16 @@ UNKNOWN = -1
 """The label of a candidate in `ScoreTable.labels`."""
 
 
-def label_codes(values: Iterable[object], name: str, advice: str = "correct it") -> NDArray[np.int8]:
+def label_codes(values: Iterable[object], name: str, advice: str = "correct it", *, first: int = 1) -> NDArray[np.int8]:
     """The labels of a column as 1 (member), 0 (non-member) and −1 (unknown), shape (rows,).
 
-    *advice* is what a message says to do about another value.
+    *advice* is what a message says to do about another value, and *first* the number of the first row.
 
     Raises:
         ScoresError: a label means none of these (`llm_mia.passages.membership`); names the row, counted from 1.
     """
     codes = []
-    for row, value in enumerate(values, start=1):
+    for row, value in enumerate(values, start=first):
         try:
             label = membership(value)
         except ValueError as error:

@@ -41,10 +41,10 @@ def read_losses(run: str | Path) -> PassageLosses:
     """
     path = Path(run) / "scores.parquet"
     table = read_file(path, as_written=lambda _: ())
-    missing = [name for name in COLUMNS if name not in table.column_names]
+    missing = [name for name in COLUMNS if name not in table.names]
     if missing:
         raise ScoresError(f"{path}: has no column {missing[0]!r}; run the same command again")
-    perplexity, tokens, n_bytes = (table.column(name).to_numpy(zero_copy_only=False) for name in COLUMNS)
+    perplexity, tokens, n_bytes = (table.numbers(name) for name in COLUMNS)
     with np.errstate(invalid="ignore", divide="ignore"):
-        per_token = np.log(perplexity.astype(np.float64))
+        per_token = np.log(perplexity)
     return PassageLosses(per_token, tokens.astype(np.int64), n_bytes.astype(np.int64))

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +16,13 @@ from ..records import RunRecord, Standing
 from ..store import read_run
 from ._carried import carried_columns
 from ._categories import LENGTH, categories_of
-from ._files import is_number, numbers_of, read_file, strings_of, why_no_number
+from ._columns import Columns, StoredScores, StoredValues, filled
+from ._document_names import ROLES, document_names, possibly_repeated
+from ._files import is_number, read_file, strings_of, why_no_number
 from ._labels import UNKNOWN, label_codes, missing_column
 from ._others import split_other
 from ._shadow_rows import add_shadow_rows
-from ._table import ROLES, ScoreTable
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from ._table import ScoreTable
 
 __all__ = ["read_scores"]
 
@@ -32,6 +30,7 @@ REFERENCE = "reference_perplexity"
 # In the tables of a run these columns describe a passage; they are not scores of an attack.
 DESCRIPTIONS = {"n_tokens", "n_bytes", "target_tokens", "target_perplexity", "reference_tokens", REFERENCE}
 
+CORRECT_LABEL = "correct it, or name the column of labels as `label_column`"
 REASONS = 3
 """Columns of which a message says why they hold no scores."""
 
@@ -93,29 +92,31 @@ def read_scores(
         path = path / "scores.parquet"
     given = {"id": id_column, "label": label_column, "document": document_column}
     table = read_file(path, as_written=lambda names: _as_written(names, given, by))
-    classes, names = class_names(table.schema), table.column_names
+    classes, names = class_names(table.schema), table.names
     roles = _Roles.of(path, names, given)
     others = split_other(names)
     aside = roles.names() | DESCRIPTIONS | {by} | others.keys()
     # A run that stopped while it added columns leaves some that its record does not hold yet.
     ours = names if record is None else [attack.name for attack in record.attacks if attack.name in names]
     possible = [name for name in ours if name not in aside]
-    columns = {name: numbers_of(table, name) for name in possible if is_number(table, name) and name not in classes}
+    columns = [name for name in possible if is_number(table, name) and name not in classes]
     if not columns and record is not None:
         raise ScoresError(f"{path}: the run is not finished; run the same command again")
     if not columns:
         reasons = [why_no_number(table, name, classes) for name in possible[:REASONS]]
         why = f"; {'; '.join(reasons)}" if reasons else ": add such a column"
         raise ScoresError(f"{path}: no column of scores (numbers) among {', '.join(names)}{why}")
-    ids = strings_of(path, table, roles.id, [str(row + 1) for row in range(table.num_rows)])
+    ids = _row_numbers(table, columns[0])
+    if roles.id is not None:
+        ids = strings_of(path, table, roles.id, lambda row: str(row + 1))
     labels = _labels(path, table, roles.label, classes)
     _refuse_repeated(path, roles.id, ids, labels)
     read = ScoreTable(
         name=str(path),
         ids=ids,
-        documents=strings_of(path, table, roles.document, ids),
+        documents=document_names(path, table, roles.document, ids),
         labels=labels,
-        columns=columns,
+        columns=StoredScores(table, {name: name for name in columns}),
         record=record,
         others=_others(table, others, record),
         by=by,
@@ -170,17 +171,23 @@ def _only_named(table: ScoreTable, scores: Sequence[str]) -> ScoreTable:
     return replace(table, columns={name: table.column(name) for name in scores})
 
 
-def _refuse_repeated(path: Path, column: str | None, ids: Sequence[str], labels: NDArray[np.int8]) -> None:
+def _row_numbers(table: Columns, name: str) -> StoredValues[str]:
+    """The numbers of the rows, from 1; *name* is any column."""
+    return StoredValues(table, name, lambda piece, first: [str(row + 1) for row in range(first, first + len(piece))])
+
+
+def _refuse_repeated(path: Path, column: str | None, ids: StoredValues[str], labels: NDArray[np.int8]) -> None:
     """Refuse an id that occurs twice among the members, the non-members or the candidates."""
     if column is None:
         return
     first: dict[tuple[str, int], int] = {}
-    for row, passage in enumerate(zip(ids, labels.tolist(), strict=True), start=1):
+    for row in possibly_repeated(ids, labels).tolist():
+        passage = ids[row], int(labels[row])
         if first.setdefault(passage, row) != row:
             raise ScoresError(
-                f"{path}: {ROLES[passage[1]]} {passage[0]!r} occurs in row {first[passage]} and again in row {row} "
-                f"(column {column!r}): keep a single row for each passage, for example only the rows of one model, "
-                "or name the column that identifies the passages as `id_column`"
+                f"{path}: {ROLES[passage[1]]} {passage[0]!r} occurs in row {first[passage] + 1} and again in row "
+                f"{row + 1} (column {column!r}): keep a single row for each passage, for example only the rows of one "
+                "model, or name the column that identifies the passages as `id_column`"
             )
 
 
@@ -200,28 +207,45 @@ def _standing(folder: Path, record: RunRecord) -> Standing | None:
 
 
 def _others(
-    table: pa.Table, columns: Mapping[str, tuple[str, str]], record: RunRecord | None
-) -> dict[str, dict[str, NDArray[np.float64]]]:
+    table: Columns, columns: Mapping[str, tuple[str, str]], record: RunRecord | None
+) -> dict[str, Mapping[str, NDArray[np.float64]]]:
     """Scores by other models, by role and attack, from *columns*: of a run from those that its record names.
 
     A table without such columns may hold the perplexity of the reference model, which gives its mean log-likelihood.
     """
     recorded = columns if record is None else {each.name for each in record.others}
-    others: dict[str, dict[str, NDArray[np.float64]]] = {}
+    others: dict[str, dict[str, str]] = {}
     for name, (attack, role) in columns.items():
         if name in recorded and is_number(table, name):
-            others.setdefault(role, {})[attack] = numbers_of(table, name)
-    if "loss" not in others.get("reference", {}) and REFERENCE in table.column_names and is_number(table, REFERENCE):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            others.setdefault("reference", {})["loss"] = np.asarray(-np.log(numbers_of(table, REFERENCE)))
-    return others
+            others.setdefault(role, {})[attack] = name
+    if "loss" not in others.get("reference", {}) and REFERENCE in table.names and is_number(table, REFERENCE):
+        others.setdefault("reference", {})["loss"] = REFERENCE
+    return {role: StoredScores(table, of_role, {REFERENCE: _likelihood}) for role, of_role in others.items()}
 
 
-def _labels(path: Path, table: pa.Table, name: str | None, classes: Mapping[str, Sequence[str]]) -> NDArray[np.int8]:
+def _likelihood(perplexity: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(-np.log(perplexity))
+
+
+def _labels(path: Path, table: Columns, name: str | None, classes: Mapping[str, Sequence[str]]) -> NDArray[np.int8]:
     if name is None:
-        return np.full(table.num_rows, UNKNOWN, dtype=np.int8)
-    values = table.column(name).to_pylist()
-    if name in classes:  # codes, whose meaning is in the names
-        named = dict(enumerate(classes[name]))
-        values = [value if value is None else named.get(value) for value in values]
-    return label_codes(values, str(path), "correct it, or name the column of labels as `label_column`")
+        return np.full(len(table), UNKNOWN, dtype=np.int8)
+    if name not in classes:
+        return np.concatenate([_labels_of_piece(path, table, name, number) for number in range(len(table.starts) - 1)])
+    named = dict(enumerate(classes[name]))  # codes, whose meaning is in the names
+    codes: StoredValues[int | None] = StoredValues(table, name, lambda piece, _: piece.to_pylist())
+    return label_codes((None if code is None else named.get(code) for code in codes), str(path), CORRECT_LABEL)
+
+
+def _labels_of_piece(path: Path, table: Columns, name: str, number: int) -> NDArray[np.int8]:
+    """The labels of a piece of the table, of which each different value is looked at once."""
+    import pyarrow as pa
+
+    piece, start = table.piece(name, number), table.starts[number]
+    try:
+        encoded = piece.dictionary_encode()
+        of_distinct = label_codes([*encoded.dictionary.to_pylist(), None], str(path))
+    except (pa.ArrowException, ScoresError):  # of a type without equality; or a value that is none: in which row?
+        return label_codes(piece.to_pylist(), str(path), CORRECT_LABEL, first=start + 1)
+    return np.asarray(of_distinct[filled(encoded.indices, len(of_distinct) - 1)])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import MissingExtraError, ScoresError, UsageError
-from ..records import Plain, RunRecord, Standing
+from ..records import Plain, RunRecord, SharedNames, Standing
 from ._arrays import by_attack, floats, names_of, plain_objects, refuse_other_length
+from ._columns import taken
+from ._document_names import groups_of
 from ._labels import UNKNOWN, label_codes, missing_column
 from ._others import scores_of_role
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["UNKNOWN", "ScoreTable"]
 
-ROLES = {UNKNOWN: "candidate", 0: "non-member", 1: "member"}
 IN_MEMORY = "scores in memory"
 REVERSED = "-"
 """Before the name of a column: lower is more member-like, and the scores are the values with the opposite sign."""
@@ -69,7 +69,7 @@ class ScoreTable:
     places: Sequence[str] = ()
     """The role of the shadow model that is in the target's place in each row, empty for the target itself; no entries
     where every row is scored under the target. Such rows are labelled: the shadow's training is known."""
-    _groups: tuple[str, ...] | None = field(default=None, init=False)
+    _groups: SharedNames | None = field(default=None, init=False)
     """The result of `groups`, which several steps of a decision need."""
 
     @classmethod
@@ -219,7 +219,10 @@ class ScoreTable:
     @property
     def unscored(self) -> int:
         """How many passages lack a score of some attack."""
-        return int(np.isnan(np.column_stack(list(self.columns.values()))).any(axis=1).sum())
+        lacking = np.zeros(len(self), dtype=bool)
+        for scores in self.columns.values():
+            lacking |= np.isnan(scores)
+        return int(lacking.sum())
 
     def rows(self, label: int | None) -> NDArray[np.intp]:
         """Positions of the members (1), the non-members (0) or the candidates (None)."""
@@ -227,42 +230,34 @@ class ScoreTable:
 
     def only(self, kept: NDArray[np.bool_]) -> ScoreTable:
         """The passages where *kept*, shape (passages,), is true."""
-        rows = np.flatnonzero(kept).tolist()
+        rows = np.flatnonzero(kept)
         return replace(
             self,
-            ids=[self.ids[row] for row in rows],
-            documents=[self.documents[row] for row in rows],
+            ids=taken(self.ids, rows),
+            documents=taken(self.documents, rows),
             labels=self.labels[kept],
             columns={name: scores[kept] for name, scores in self.columns.items()},
             others={
                 role: {attack: scores[kept] for attack, scores in of_role.items()}
                 for role, of_role in self.others.items()
             },
-            categories=[self.categories[row] for row in rows] if self.by else (),
-            carried={name: [values[row] for row in rows] for name, values in self.carried.items()},
-            places=[self.places[row] for row in rows] if self.places else (),
+            categories=taken(self.categories, rows) if self.by else (),
+            carried={name: taken(values, rows) for name, values in self.carried.items()},
+            places=taken(self.places, rows) if self.places else (),
         )
 
-    def groups(self) -> tuple[str, ...]:
+    def groups(self) -> SharedNames:
         """The name of each passage's document, such that equal names mean the same document.
 
         The document of a passage without a document is its id. Where ids are row numbers, row 1 of the members and row
         1 of the non-members would seem to be the same document; so the label is added to their names.
         """
         if self._groups is None:
-            object.__setattr__(self, "_groups", tuple(self._document_names()))
+            # A passage under the target and under a shadow is the same passage.
+            groups = groups_of(self.ids, self.documents, self.labels, same_across_labels=bool(self.places))
+            object.__setattr__(self, "_groups", groups)
         assert self._groups is not None
         return self._groups
-
-    def _document_names(self) -> Iterator[str]:
-        labels = self.labels.tolist()
-        sizes = Counter(zip(self.documents, labels, strict=True))
-        labels_of = Counter(document for document, _ in sizes)
-        for passage, document, label in zip(self.ids, self.documents, labels, strict=True):
-            alone = labels_of[document] > 1 and passage == document and sizes[document, label] == 1
-            # A passage under the target and under a shadow is the same passage.
-            alone = alone and not self.places
-            yield f"{document} ({ROLES[label]})" if alone else document
 
     def to_arrow(self) -> pa.Table:
         """The table as a ``pyarrow.Table``: id, document, label (null where unknown), category, and the scores."""

@@ -195,7 +195,7 @@ def _run_passes(
     if plan.recipe.method is not Method.SCRATCH:
         models[REFERENCE] = spec
 
-    def run_alone(models: Mapping[str, ModelSpec]) -> None:
+    def run_alone(models: Mapping[str, ModelSpec], progress: Progress | None) -> None:
         with explained_damage(Path(model.name) for model in models.values()):
             planned = [PlannedPass(role, role, role, inputs) for role in models]
             run_passes(run, inputs, models, planned, window_tokens=window_tokens, limits=limits, progress=progress)
@@ -203,7 +203,7 @@ def _run_passes(
     # The precision is chosen once: by a measurement for each model, shadows would differ by their rounding.
     first, *others = models
     dtype = run.record.passes[first].model.dtype if first in run.record.passes else "auto"
-    run_alone({first: models[first].in_precision(dtype)})
+    run_alone({first: models[first].in_precision(dtype)}, progress)
     dtype = run.record.passes[first].model.dtype
     rest = {role: models[role].in_precision(dtype) for role in others}
     if processes != 1:
@@ -213,5 +213,6 @@ def _run_passes(
             for role, model in rest.items()
         ]
         run_side_by_side(run, passes, processes, progress=progress)
-    run_alone(rest)  # of those that were run, it checks that they are of these models
+        progress = None  # their steps were reported
+    run_alone(rest, progress)  # of those that were run, it checks that they are of these models
     return dtype

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import RunDirectoryError
@@ -40,11 +40,11 @@ def replacing(path: Path) -> Iterator[Path]:
             raise
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file completely, or not at all; line ends are not changed.
+def write_text(path: Path, text: str | Iterable[str]) -> None:
+    """Write a file completely, or not at all; line ends are not changed. A long *text* may come in pieces.
 
     Raises:
         RunDirectoryError: it cannot be written.
     """
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="")
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        file.writelines([text] if isinstance(text, str) else text)

@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -176,7 +176,7 @@ class RunDirectory:
         """Write a dataclass to the file *name* as JSON, completely or not at all."""
         self.write_text(name, to_json(record))
 
-    def write_text(self, name: str, text: str) -> None:
+    def write_text(self, name: str, text: str | Iterable[str]) -> None:
         """Write the file *name*, completely or not at all."""
         write_text(self.path / name, text)
 
@@ -194,7 +194,7 @@ class UnwrittenRun(RunDirectory):
     def __exit__(self, *_: object) -> None:
         pass
 
-    def write_text(self, name: str, text: str) -> None:
+    def write_text(self, name: str, text: str | Iterable[str]) -> None:
         """Write nothing."""
 
 

@@ -6,9 +6,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..records import without_gaps
 
 __all__ = [
     "POWER",
@@ -93,18 +96,23 @@ class LabelExchange:
             yield units[None, self.unit]
 
 
-def exchange_labels(labels: Bools, documents: Ints, folds: Ints | None = None) -> LabelExchange:
+def exchange_labels(labels: Bools, documents: NDArray[np.integer[Any]], folds: Ints | None = None) -> LabelExchange:
     """The possible exchanges of *labels*, shape (n,), between *documents* of the same fold.
 
     A document is in a single fold. Without *folds*, all documents are in the same fold.
     """
     folds = np.zeros(len(labels), dtype=np.intp) if folds is None else folds
-    _, number = np.unique(documents, return_inverse=True)
+    number = without_gaps(documents)
     size, ones = np.bincount(number), np.bincount(number, weights=labels)
-    mixed = ((ones > 0) & (ones < size))[number]
-    passage_unit = len(size) + np.arange(len(labels))
-    _, first, unit = np.unique(np.where(mixed, passage_unit, number), return_index=True, return_inverse=True)
-    group = np.where(mixed, 1 + folds.max() + number, folds)[first]
+    is_mixed = (ones > 0) & (ones < size)
+    mixed = is_mixed[number]
+    # Units are the documents with a single class, and after them the passages of the others.
+    whole = int((~is_mixed).sum())
+    unit = (np.cumsum(~is_mixed) - 1)[number]
+    unit[mixed] = whole + np.arange(int(mixed.sum()))
+    first = np.empty(whole + int(mixed.sum()), dtype=np.intp)
+    first[unit[::-1]] = np.arange(len(unit))[::-1]  # the last assignment counts: that of the first passage
+    group = np.where(mixed[first], 1 + folds.max() + number[first], folds[first])
     _, group, members = np.unique(group, return_inverse=True, return_counts=True)
     order = np.argsort(group, kind="stable")
     starts = np.cumsum(members) - members

@@ -1,4 +1,7 @@
-"""How much faster two processes of a single thread each score than a process does, both as a user starts them."""
+"""How much faster two processes of a single thread each score than a process does, both as a user starts them.
+
+A process has a core: with more, its threads that read and write would run beside the thread that computes.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from pydoc_data.topics import topics
@@ -77,15 +81,16 @@ def _figures(case: Case, target: str, folder: Path) -> list[Figure]:
     runs: dict[str, list[Run]] = {"alone": [], "together": []}
     for number in range(case.rounds):
         tables = []
-        for name, how in (("alone", ALONE), ("together", TOGETHER)):
+        for name, how, cores in (("alone", ALONE, 1), ("together", TOGETHER, PROCESSES)):
             path = out / f"{case.name} {name} {number}"
-            runs[name].append(_score(how, many, target, path))
+            with _on_cores(cores):
+                runs[name].append(_score(how, many, target, path))
             print(f"{case.name}, {name}: {runs[name][-1]}", file=sys.stderr, flush=True)
             tables.append((path / "scores.parquet").read_bytes())
         assert tables[0] == tables[1], "the scores differ"
     alone, together = (_median(runs[name]) for name in ("alone", "together"))
     rates = f"{alone.tokens / alone.scoring:,.0f} and {together.tokens / together.scoring:,.0f} tokens/s"
-    size = f"{alone.tokens:,} tokens in {case.blocks} blocks; scores equal bit for bit"
+    size = f"{alone.tokens:,} tokens in {case.blocks} blocks, a core for each process; scores equal bit for bit"
     starts = f"start to end {alone.seconds:.1f} and {together.seconds:.1f} s"
     outside = f"outside of the pass {alone.seconds - alone.scoring:.1f} and {together.seconds - together.scoring:.1f} s"
     return [
@@ -94,6 +99,17 @@ def _figures(case: Case, target: str, folder: Path) -> list[Figure]:
         Figure(f"{PROCESSES} processes ÷ 1 as a whole, {case.name}", alone.seconds / together.seconds,
                note=f"{starts}, of which {outside}"),
     ]  # fmt: skip
+
+
+@contextmanager
+def _on_cores(count: int) -> Iterator[None]:
+    """While it is open, the processes that are started run on *count* cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[:count])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _median(runs: Sequence[Run]) -> Run:

@@ -55,9 +55,8 @@ class Audited:
     @cached_property
     def candidates(self) -> Marked:
         """The candidates, in the order of the flags."""
-        rows = self.audit.flags.rows
-        scores = np.array([np.nan if row.score is None else row.score for row in rows], dtype=np.float64)
-        return _marked(scores, np.array([row.flagged for row in rows], dtype=bool))
+        rows = self.audit.flags.rows_by_column
+        return _marked(rows.scores, rows.flagged)
 
     @cached_property
     def known(self) -> Mapping[int, Marked]:

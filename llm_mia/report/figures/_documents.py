@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...documents import document_scores
+from ...records import SharedNames, number_names
 from ..words import figures as words
 from ._audited import Audited
 from ._display import Display, Rows, Undrawable
@@ -40,7 +41,7 @@ class DocumentsDisplay:
     """The documents with the highest mean scores."""
 
     ranked: Sequence[Ranked]
-    """All of them, the highest first."""
+    """The first `LISTED` of them, the highest first."""
     thresholds: Sequence[float]
     attack: str
     note: str
@@ -64,7 +65,7 @@ class DocumentsDisplay:
                 f"{each.passages:,}",
                 f"{each.flagged:,}",
             )
-            for each in self.ranked[:LISTED]
+            for each in self.ranked
         ]
         return (header, *rows)
 
@@ -104,29 +105,26 @@ class DocumentsDisplay:
 def documents_display(audited: Audited) -> Display:
     """The documents of an audit's candidates."""
     audit = audited.audit
-    rows = [row for row in audit.flags.rows if row.score is not None and np.isfinite(row.score)]
-    if not rows:
+    rows = audit.flags.rows_by_column
+    finite = np.flatnonzero(np.isfinite(rows.scores))
+    if not len(finite):
         return Undrawable(NAME, words.TITLES[NAME], words.NO_CANDIDATES)
-    scores = np.array([row.score for row in rows], dtype=np.float64)
-    documents = document_scores(scores, [row.document for row in rows])
-    by_name: dict[str, list[int]] = {}
-    for position, row in enumerate(rows):
-        by_name.setdefault(row.document, []).append(position)
-    ranked = [
-        Ranked(
-            name,
-            float(value),
-            float(scores[by_name[name]].min()),
-            float(scores[by_name[name]].max()),
-            len(by_name[name]),
-            sum(rows[position].flagged for position in by_name[name]),
-        )
-        for name, value in zip(documents.names, np.ravel(documents.values), strict=True)
+    scores, flagged = rows.scores[finite], rows.flagged[finite]
+    names, numbers = number_names(SharedNames.of(rows.documents).take(finite))
+    means = document_scores(scores, SharedNames(names, numbers)).values
+    passages, flags = np.bincount(numbers), np.bincount(numbers[flagged], minlength=len(names))
+    lowest, highest = np.full(len(names), np.inf), np.full(len(names), -np.inf)
+    np.minimum.at(lowest, numbers, scores)
+    np.maximum.at(highest, numbers, scores)
+    least = np.partition(means, -min(LISTED, len(means)))[-min(LISTED, len(means))]
+    columns = (means, lowest, highest, passages, flags)
+    highest_means = [
+        Ranked(names[at], *(column[at].item() for column in columns)) for at in np.flatnonzero(means >= least).tolist()
     ]
-    ranked.sort(key=lambda each: (-each.mean, each.name))
+    ranked = sorted(highest_means, key=lambda each: (-each.mean, each.name))[:LISTED]
     top = ranked[0]
-    some = sum(each.flagged > 0 for each in ranked)
-    description = words.documents_words(audit, len(ranked), some, (top.name, top.flagged, top.passages), MOST)
+    some = int((flags > 0).sum())
+    description = words.documents_words(audit, len(names), some, (top.name, top.flagged, top.passages), MOST)
     return DocumentsDisplay(ranked, audited.thresholds, audit.decider, words.note_of(audit), description)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...decision import PValueCounts, p_value_counts
+from ...records import SharedNames
 from ..words import figures as words
 from ._audited import Audited
 from ._display import Display, Rows, Undrawable
@@ -69,14 +70,15 @@ class PValuesDisplay:
 def p_values_display(audited: Audited) -> Display:
     """The p-values of an audit's candidates."""
     audit, calibration = audited.audit, audited.audit.calibration
-    rows = [row for row in audit.flags.rows if row.p_value is not None]
-    if not rows:
+    rows = audit.flags.rows_by_column
+    scored = np.flatnonzero(~np.isnan(rows.p_values))
+    if not len(scored):
         return Undrawable(NAME, words.TITLES[NAME], words.NO_CANDIDATES)
     n, n_documents = calibration.n, calibration.n_documents if calibration.documents else None
     if calibration.categories:  # the grid of the smallest category, which is the coarsest
         n_documents = min(category.n_documents for category in calibration.categories.values())
-    p_values = [float(row.p_value) for row in rows if row.p_value is not None]
-    counted = p_value_counts(p_values, [row.document for row in rows], n, n_documents=n_documents)
+    p_values = rows.p_values[scored]
+    counted = p_value_counts(p_values, SharedNames.of(rows.documents).take(scored), n, n_documents=n_documents)
     level = calibration.fpr if audited.rate_is_fpr else None
     description = words.p_values_words(audit, p_values, counted)
     return PValuesDisplay(counted, level, words.note_of(audit), description)

@@ -77,7 +77,7 @@ def power_display(audited: Audited) -> Display:
         return Undrawable(NAME, words.TITLES[NAME], words.NO_RATE)
     if audit.power is None:
         return Undrawable(NAME, words.TITLES[NAME], words.NO_MEMBERS)
-    if not any(row.score is not None for row in audit.flags.rows):
+    if audit.flags.rows_by_column.unscored == len(audit.flags.rows):
         return Undrawable(NAME, words.TITLES[NAME], words.NO_CANDIDATES)
     curve = flags_by_share(audit.flags, audit.power)
     return PowerDisplay(curve, words.note_of(audit), words.power_words(audit, curve))

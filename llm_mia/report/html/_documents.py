@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import heapq
 import math
-from collections.abc import Sequence
+import operator
+from collections import Counter
+from collections.abc import Collection
+from itertools import repeat
 from typing import Any, NamedTuple
 
+import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
-from ...decision import RankedDocument
+from ...decision import DocumentRanking, NoPValue, RankedDocument
+from ...records import number_names
 from .._results import Results
 from ..extractable import PROBABILITY, STRETCH
 from ..words import passages as words
@@ -18,6 +25,8 @@ __all__ = ["MOST_ROWS", "SOURCE", "document_index", "documents_section"]
 
 MOST_ROWS = 200
 """Rows of a table that a browser without JavaScript shows."""
+MOST_DOCUMENTS = 10_000
+"""Documents that the page lists, and those of the passages that it lists besides."""
 SOURCE = "source"
 """The column of the input that says where documents come from."""
 SEVERAL = "several"
@@ -55,18 +64,18 @@ class _Source(NamedTuple):
 
 def documents_section(results: Results) -> Markup:
     """The section in HTML; a browser without JavaScript shows the first `MOST_ROWS` rows. Every name is escaped."""
-    documents, ranking = _documents(results), results.ranking
-    sources = _sources(documents, results) if _has_sources(results) else []
+    ranking, listed = results.ranking, _documents(results)
+    sources = _sources(results)
     return render(
         "documents.html",
         named=_named(results),
-        documents=documents[:MOST_ROWS],
-        count=len(documents),
+        documents=listed[:MOST_ROWS],
+        count=len(listed),
         sources=sources[:MOST_ROWS],
         source_count=len(sources),
         has_sources=bool(sources),
-        words=words.documents_words(ranking),
-        reasons=sorted({document.why for document in documents if document.why}),
+        words=words.documents_words(ranking, len(listed)),
+        reasons=sorted(filter(None, _whys(ranking).values())),
         extractable=_extractable_words(results),
         by_source=words.sources_words(results.audit.flags),
         claimed=CLAIMED,
@@ -75,10 +84,12 @@ def documents_section(results: Results) -> Markup:
     )
 
 
-def document_index(results: Results) -> dict[str, Any]:
-    """The tables of documents and of sources by column, as ``page.js`` lists them; in the order of the section."""
-    documents = _documents(results)
-    sources = _sources(documents, results) if _has_sources(results) else []
+def document_index(results: Results, named: Collection[str]) -> dict[str, Any]:
+    """The tables of documents and of sources by column, as ``page.js`` lists them; in the order of the section.
+
+    The documents that are *named* are among them.
+    """
+    documents, sources = _documents(results, named), _sources(results)
     reasons = sorted({document.why for document in documents})
     columns = dict(zip(_Document._fields, map(list, zip(*documents, strict=True)), strict=True))
     columns["why"] = [reasons.index(document.why) for document in documents]
@@ -91,50 +102,70 @@ def document_index(results: Results) -> dict[str, Any]:
 
 def _named(results: Results) -> bool:
     """Whether the input names documents: else each passage is its document."""
-    return any(flag.document != flag.id for flag in results.flags.values())
+    return any(map(operator.ne, results.flags.documents, results.flags.ids))
 
 
-def _has_sources(results: Results) -> bool:
-    return any(flag.columns.get(SOURCE) is not None for flag in results.flags.values())
+def _whys(ranking: DocumentRanking) -> dict[NoPValue | None, str]:
+    """Why documents have no p-value, in words; empty where they have one."""
+    there = {document.reason for document in ranking.documents}
+    return {reason: "" if reason is None else words.no_p_value_words(reason, ranking.needed) for reason in there}
 
 
-def _documents(results: Results) -> list[_Document]:
-    """The documents, the smallest p-value first; those without a p-value are last, by the share that is flagged."""
-    table, flags = results.scores, results.flags
-    groups, flagged, sources = table.groups(), dict[str, int](), dict[str, set[str]]()
-    for row in table.rows(None).tolist():
-        flag = flags[table.ids[row]]
-        flagged[groups[row]] = flagged.get(groups[row], 0) + flag.flagged
-        source = flag.columns.get(SOURCE)
-        sources.setdefault(groups[row], set()).add("" if source is None else str(source))
-    shares = results.extractable.shares
+def _documents(results: Results, named: Collection[str] = ()) -> list[_Document]:
+    """The documents, the smallest p-value first; those without a p-value are last, by the share that is flagged.
+
+    These are the first `MOST_DOCUMENTS`, and after them the others that are *named*.
+    """
+    names, numbers = number_names(results.scores.groups().take(results.scores.rows(None)))
+    flagged = np.bincount(numbers[results.flags.flagged], minlength=len(names)).tolist()
+    place, of_document = {name: at for at, name in enumerate(names)}, _source_of_documents(results, numbers)
+    shares, whys = results.extractable.shares, _whys(results.ranking)
 
     def row_of(document: RankedDocument) -> _Document:
-        name, why = document.name, ""
-        if document.reason is not None:
-            why = words.no_p_value_words(document.reason, results.ranking.needed)
-        source = SEVERAL if len(sources[name]) > 1 else next(iter(sources[name]))
+        name, at = document.name, place[document.name]
         figures = _rounded(document.p_value), _rounded(document.q_value), _rounded(shares.get(name))
-        return _Document(name, source, document.passages, flagged[name], *figures, why)
+        return _Document(name, of_document[at], document.passages, flagged[at], *figures, whys[document.reason])
 
-    rows = [row_of(document) for document in results.ranking.documents]
-    return sorted(rows, key=lambda row: (math.inf if row.p is None else row.p, -row.flagged / row.passages, row.name))
+    def order(row: _Document) -> tuple[float, float, str]:
+        return (math.inf if row.p is None else row.p, -row.flagged / row.passages, row.name)
+
+    first = heapq.nsmallest(MOST_DOCUMENTS, map(row_of, results.ranking.documents), key=order)
+    rest = {*named} - {row.name for row in first}
+    return first + sorted((row_of(each) for each in results.ranking.documents if each.name in rest), key=order)
 
 
-def _sources(documents: Sequence[_Document], results: Results) -> list[_Source]:
-    """The sources, that with the smallest q-value of a document first."""
-    counts = dict[str, list[int]]()
-    for flag in results.flags.values():
-        source = flag.columns.get(SOURCE)
-        count = counts.setdefault("" if source is None else str(source), [0, 0])
-        count[0] += 1
-        count[1] += flag.flagged
-    rows = []
-    for source, (passages, flagged) in counts.items():
-        of_source = [document for document in documents if document.source == source]
-        q_values = [document.q for document in of_source if document.q is not None]
-        likely = sum(q <= CLAIMED for q in q_values)
-        rows.append(_Source(source, len(of_source), passages, flagged, likely, min(q_values, default=None)))
+def _source_of_documents(results: Results, numbers: NDArray[np.int32]) -> list[str]:
+    """The source of each document, whose candidates have these *numbers*."""
+    sources: list[str | None] = [None] * (int(numbers.max(initial=-1)) + 1)
+    for number, value in zip(numbers.tolist(), results.flags.columns.get(SOURCE, repeat(None)), strict=False):
+        source = "" if value is None else str(value)
+        sources[number] = source if sources[number] in (None, source) else SEVERAL
+    return [source or "" for source in sources]
+
+
+def _sources(results: Results) -> list[_Source]:
+    """The sources, that with the smallest q-value of a document first; none where the input names none."""
+    values = results.flags.columns.get(SOURCE, ())
+    if all(value is None for value in values):
+        return []
+    passages, flagged = Counter[str](), Counter[str]()
+    for value, is_flagged in zip(values, results.flags.flagged.tolist(), strict=True):
+        source = "" if value is None else str(value)
+        passages[source] += 1
+        flagged[source] += is_flagged
+    names, numbers = number_names(results.scores.groups().take(results.scores.rows(None)))
+    of_document = dict(zip(names, _source_of_documents(results, numbers), strict=True))
+    documents, likely, smallest = Counter[str](), Counter[str](), dict[str, float]()
+    for document in results.ranking.documents:
+        source, q_value = of_document[document.name], _rounded(document.q_value)
+        documents[source] += 1
+        if q_value is not None:
+            likely[source] += q_value <= CLAIMED
+            smallest[source] = min(smallest.get(source, 1.0), q_value)
+    rows = [
+        _Source(source, documents[source], n, flagged[source], likely[source], smallest.get(source))
+        for source, n in passages.items()
+    ]
     return sorted(rows, key=lambda row: (math.inf if row.q is None else row.q, -row.flagged / row.passages, row.source))
 
 

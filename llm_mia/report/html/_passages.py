@@ -68,15 +68,15 @@ def _lines(results: Results, shown: Sequence[_Row]) -> Iterator[str]:
     audit, table = results.audit, results.scores
     attacks = _attacks(audit, table, len(shown))
     yield packed(_json(_index(results, shown, attacks)))
-    placed = _Placed.of(audit, table, attacks)
+    placed = _Placed.of(audit, table, attacks, shown)
     models = _Models.of(results)
     ids, steps = {row.flag.id for row in shown}, _steps(results)
     texts = (each for each in _texts_with_signals(results, models) if each[0].id in ids)
     following = next(texts, None)
     for first in range(0, len(shown), PER_CHUNK):
         written, tokens = list[str | None](), list[Tokens]()
-        for row in shown[first : first + PER_CHUNK]:
-            facts: dict[str, Any] = placed.facts(row.table_row)
+        for place, row in enumerate(shown[first : first + PER_CHUNK], start=first):
+            facts: dict[str, Any] = placed.facts(place)
             if following is not None and following[0].id == row.flag.id:
                 text, signals = following
                 written.append(text.text)
@@ -99,22 +99,16 @@ class _Row:
 
 def _shown(results: Results, most: int) -> list[_Row]:
     """The candidates that the page lists, in the order of the input, in which texts and signals are stored."""
-    flags, ids = results.flags, results.scores.ids
-    # The audit keeps texts by the same rule.
-    ordered = sorted(flags.values(), key=lambda flag: (not flag.flagged, -_finite(flag.score)))
-    kept = {flag.id for flag in ordered[:most]}
-    return [_Row(flags[ids[row]], row) for row in results.scores.rows(None).tolist() if ids[row] in kept]
-
-
-def _finite(score: float | None) -> float:
-    return score if score is not None and math.isfinite(score) else -math.inf
+    places = results.flags.most_member_like(most)  # the audit keeps texts by the same rule
+    rows = results.scores.rows(None)[places].tolist()
+    return [_Row(results.flags[place], row) for place, row in zip(places.tolist(), rows, strict=True)]
 
 
 def _index(results: Results, shown: Sequence[_Row], attacks: Sequence[str]) -> dict[str, Any]:
     """What the page lists, by column."""
     table, models = results.scores, _Models.of(results)
     groups = table.groups()
-    of_documents = document_index(results)
+    of_documents = document_index(results, {groups[row.table_row] for row in shown})
     numbers = {name: number for number, name in enumerate(of_documents["name"])}
     return {
         "steps": _steps(results),
@@ -148,16 +142,19 @@ def _attacks(audit: Audit, table: ScoreTable, shown: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """The scores of all passages, and where each falls among those of the known sets; shapes (attacks, passages)."""
+    """The scores of the listed candidates, and where each falls among those of the known sets.
+
+    All of shape (attacks, candidates).
+    """
 
     scores: Floats
     members: Floats
     nonmembers: Floats
 
     @classmethod
-    def of(cls, audit: Audit, table: ScoreTable, attacks: Sequence[str]) -> _Placed:
-        known = calibration_part(table, audit.calibration)
-        columns = [table.column(attack) for attack in attacks]
+    def of(cls, audit: Audit, table: ScoreTable, attacks: Sequence[str], shown: Sequence[_Row]) -> _Placed:
+        known, rows = calibration_part(table, audit.calibration), [row.table_row for row in shown]
+        columns = [table.column(attack)[rows] for attack in attacks]
         members, nonmembers = (
             np.stack([percentiles(column, known.column(attack)[known.rows(label)]) for attack, column in pairs])
             for label, pairs in ((label, list(zip(attacks, columns, strict=True))) for label in (1, 0))
@@ -165,7 +162,7 @@ class _Placed:
         return cls(np.stack(columns), members, nonmembers)
 
     def facts(self, row: int) -> dict[str, Any]:
-        """Of the passage in a *row* of the table, in JSON."""
+        """Of a listed candidate, in JSON."""
         return {
             "scores": [_rounded(score) for score in self.scores[:, row].tolist()],
             "members": [_rounded(value, 3) for value in self.members[:, row].tolist()],

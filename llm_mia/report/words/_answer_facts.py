@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ...auditing import LIKENESS, Audit, Control, ShadowCheck
 from ...decision import DocumentObstacle, ErrorRate, Evaluation, Flags, NoteKind, Unit
-from ...records import Interval, Note
+from ...records import Interval, Note, count_distinct
 from ...validity import Check, Validity, Verdict
 from ._audit_by_shadows import by_shadows, gap_words, needed_words, rates_words, recognised_words
 from ._comparisons import least_p_words, role_words
@@ -175,7 +175,7 @@ def _documents_obstacle(flags: Flags, obstacle: object, documents: int) -> str:
         return "a model's scores are not independent"
     if DocumentObstacle(str(obstacle)) is DocumentObstacle.ON_BOTH_SIDES:
         # The promise is for a passage of a new document, so these are what it does not cover.
-        of_all = counted(len({row.document for row in flags.rows}), "document")
+        of_all = counted(count_distinct(flags.rows_by_column.documents), "document")
         hold, they = ("holds", "it is") if documents == 1 else ("hold", "they are")
         both = f"{documents:,} of the {of_all} also {hold} known non-members"
         return f"{both}, so {they} not new; separate these and run again"

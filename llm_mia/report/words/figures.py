@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ...auditing import Audit
 from ...decision import ErrorRate, FindingTest, FlagsByShare, PValueCounts, RealisedRates
 from ...records import Interval
@@ -169,10 +172,10 @@ def false_positives_words(audit: Audit, realised: RealisedRates) -> str:
     return _sentences(audit, text)
 
 
-def p_values_words(audit: Audit, p_values: Sequence[float], counts: PValueCounts) -> str:
+def p_values_words(audit: Audit, p_values: NDArray[np.float64], counts: PValueCounts) -> str:
     """What the p-values show."""
     m, fpr, finding = len(p_values), audit.calibration.fpr, audit.flags.finding
-    within = sum(value <= fpr for value in p_values)
+    within = int((p_values <= fpr).sum())
     text = (
         f"{share_words(within, m)} candidates have a p-value of at most {fpr:g}; on average at most "
         f"{count_words(m * fpr)} would where no candidate was trained on. "
@@ -196,7 +199,7 @@ def p_values_words(audit: Audit, p_values: Sequence[float], counts: PValueCounts
                 "Whether there are more flags than chance gives is what the finding tests, which allows for that "
                 f"({p_words(finding.p_value)}). "
             )
-    text += f"The smallest p-value is {p_words(min(p_values))[4:]}."
+    text += f"The smallest p-value is {p_words(float(p_values.min()))[4:]}."
     return _sentences(audit, text)
 
 

@@ -27,8 +27,8 @@ __all__ = [
 ]
 
 
-def documents_words(ranking: DocumentRanking) -> list[str]:
-    """How the table of documents is to be read, a sentence each."""
+def documents_words(ranking: DocumentRanking, listed: int) -> list[str]:
+    """How the table of documents is to be read, a sentence each; *listed* is how many are there by their p-values."""
     with_p_value = sum(document.p_value is not None for document in ranking.documents)
     sentences = [
         "This table ranks documents; it decides nothing. The decision, with its error rate, is the answer at the top "
@@ -44,6 +44,11 @@ def documents_words(ranking: DocumentRanking) -> list[str]:
             "among all documents with q\u00a0≤\u00a00.05, at most 5\u00a0% are expected to be there by chance. "
             f"The smallest p that can come out is 1/{ranking.compared_with + 1:,}, so among many documents no q may be "
             "small; q decides nothing here."
+        )
+    if listed < len(ranking.documents):
+        sentences.append(
+            f"The page shows {listed:,} of {len(ranking.documents):,} documents: those with the smallest p; and those "
+            "of the passages below."
         )
     return sentences
 
