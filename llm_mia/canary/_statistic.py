@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..records import Interval
+from ._effect import mean_with_interval
 
-__all__ = ["DrawTest", "differences_of", "draw_test"]
+__all__ = ["DrawTest", "Histogram", "differences_of", "draw_test", "redrawn"]
 
 Floats = NDArray[np.float64]
 MOST_CHOICES = 100_000
@@ -39,6 +40,17 @@ class DrawTest:
     approximate)."""
     documents: int
     """Those whose variants do not all have the same score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How many of some numbers lie in each of equal intervals."""
+
+    low: float
+    """Where the first interval begins."""
+    high: float
+    """Where the last interval ends."""
+    counts: tuple[int, ...]
 
 
 def differences_of(scores: Sequence[Floats]) -> list[Floats]:
@@ -103,8 +115,24 @@ def draw_test(
     else:
         p_value, computed = (1 + _as_large(kept, least, choices, seed)) / (1 + choices), choices
     return DrawTest(
-        statistic, p_value, every <= choices, computed, _effect(chosen[informative]), int(informative.sum())
+        statistic, p_value, every <= choices, computed, mean_with_interval(chosen[informative]), int(informative.sum())
     )
+
+
+def redrawn(scores: Sequence[Floats], *, draws: int = 20_000, bins: int = 41, seed: int = 1) -> Histogram:
+    """The sums of other draws of the public variants: what `draw_test` compares its sum with, for a figure.
+
+    Args:
+        scores: as of `draw_test`.
+        draws: how many choices are drawn.
+        bins: intervals of the histogram.
+        seed: of the draws.
+    """
+    rng, sums = np.random.default_rng(seed), np.zeros(draws)
+    for each in differences_of(scores):
+        sums += each[rng.integers(0, len(each), draws)]
+    counts, edges = np.histogram(sums, bins)
+    return Histogram(float(edges[0]), float(edges[-1]), tuple(counts.tolist()))
 
 
 def _as_large(differences: Sequence[Floats], least: float, draws: int, seed: int) -> int:
@@ -118,14 +146,3 @@ def _as_large(differences: Sequence[Floats], least: float, draws: int, seed: int
             sums += each[rng.integers(0, len(each), size)]
         count += int((sums >= least).sum())
     return count
-
-
-def _effect(chosen: Floats) -> Interval:
-    """The mean with its 95 % interval; without limits where there are fewer than two values."""
-    from scipy.stats import t
-
-    if len(chosen) < 2:
-        return Interval(float(chosen.mean()) if len(chosen) else 0.0, -math.inf, math.inf)
-    half = float(t.ppf(0.975, len(chosen) - 1) * chosen.std(ddof=1) / math.sqrt(len(chosen)))
-    mean = float(chosen.mean())
-    return Interval(mean, mean - half, mean + half)

@@ -29,7 +29,7 @@ from .progress import kept_words, noting_steps
 __all__ = ["app", "main"]
 
 INTERRUPTED = 130
-CONTINUED = ("audit", "score", "extract", "gate", "perplexity", "demo", "defend", "shadow")
+CONTINUED = ("audit", "score", "extract", "gate", "perplexity", "demo", "defend", "shadow", "paired", "canary test")
 """Commands that continue where they were stopped."""
 COMPLETING = "_LLM_MIA_COMPLETE"
 """The environment variable by which a shell asks for completions."""
@@ -99,7 +99,7 @@ def _run(typed: list[str], problem: Callable[[], str] | None = None) -> int:
     ):
         code = _exit_code(commands, typed, signals)
     if code == INTERRUPTED:
-        kept = f"; {kept_words(steps)}" if typed[0] in CONTINUED else ""
+        kept = f"; {kept_words(steps)}" if {typed[0], " ".join(typed[:2])} & {*CONTINUED} else ""
         if problem is not None and (other := problem()):
             return _failed(other, 1)  # the launcher ends all processes when one dies
         return _failed(f"interrupted{kept}", 128 + signals[0] if signals else INTERRUPTED)

@@ -15,6 +15,7 @@ from ._gate import gate
 from ._guard import guard
 from ._guide import guide
 from ._monitor import monitor, registry
+from ._paired import canary_test, paired
 from ._parsing import CheckedCommand
 from ._perplexity import perplexity
 from ._report import report
@@ -44,9 +45,11 @@ def register(app: typer.Typer) -> None:
     )
     canary.command(cls=CheckedCommand)(with_groups(make))
     canary.command(cls=CheckedCommand)(draw)
+    canary.command("test", cls=CheckedCommand)(with_groups(canary_test))
     canary.command(cls=CheckedCommand)(verify)
     app.add_typer(canary)
     app.command(cls=CheckedCommand)(guide)
     app.command(cls=CheckedCommand)(schema)
+    app.command(cls=CheckedCommand)(with_groups(paired))
     for other in (perplexity, attacks, frequencies, demo):
         app.command(cls=CheckedCommand)(with_groups(other))

@@ -3,6 +3,15 @@
 from ._answer import Answer, Outcome
 from ._answering import answer_of, flags_answer
 from ._audit_by_shadows import HEADER, SHADOW_ASSUMPTION, by_shadows, name_sets, shadow_facts, shadow_rows
+from ._canary import (
+    CANARY_TITLE,
+    canary_answer,
+    canary_figure_words,
+    canary_notes,
+    paired_answer,
+    paired_notes,
+    unused_words,
+)
 from ._collections import collection_finding, collection_lines, collection_size, power_title
 from ._comparisons import comparison_facts, p_words, role_words, sensitivity_words
 from ._controls import ControlRow, control_rows
@@ -83,6 +92,7 @@ from ._verbatim import span_words, verbatim_words
 __all__ = [
     "ANSWERS",
     "ASSUMPTION",
+    "CANARY_TITLE",
     "DEFENSES_TITLE",
     "HEADER",
     "NO_BREAK",
@@ -100,6 +110,9 @@ __all__ = [
     "blind_sentences",
     "blinded_attacks",
     "by_shadows",
+    "canary_answer",
+    "canary_figure_words",
+    "canary_notes",
     "category_lines",
     "collection_answer",
     "collection_finding",
@@ -150,6 +163,8 @@ __all__ = [
     "note_words",
     "notes_words",
     "p_words",
+    "paired_answer",
+    "paired_notes",
     "perplexity_change",
     "perplexity_words",
     "power_title",
@@ -181,6 +196,7 @@ __all__ = [
     "two_runs_lines",
     "unbroken",
     "unscored_words",
+    "unused_words",
     "validity_answer",
     "validity_meaning",
     "verbatim_words",
