@@ -27,6 +27,7 @@ from schema_other_results import (
     shadow,
     verification,
 )
+from schema_sealing import sealing, verified
 from schema_two_runs import report
 from schema_types import Definitions, Schema, closed
 
@@ -60,6 +61,8 @@ SCHEMAS = {
     "registry": (registry, "registry"),
     "canary-test": (canary_test, "canary test, and show of such a test"),
     "paired": (paired, "paired, and show of such a test"),
+    "canary-make": (sealing, "canary make and canary draw"),
+    "canary-verify": (verified, "canary verify"),
 }
 """By name of the schema: what describes it, and the command that prints it."""
 OPTIONAL = ("comparison", "at_threshold")

@@ -92,6 +92,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, tiny: str, tiny_reference: 
         for at in range(count):
             chapter = " ".join(next(texts) for _ in range(4))  # as long as a stretch that is extracted
             (folder / name / f"{at}.txt").write_text(f"{chapter}\n", encoding="utf-8")
+    rephrased = [{"document": f"{at}.txt", "text": next(texts)} for at in range(10) for _ in range(2)]
+    (folder / "rephrased.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rephrased), encoding="utf-8")
     (folder / "book.txt").write_text("\n\n".join(next(texts) for _ in range(4)), encoding="utf-8")
     for name, queries in (("queries", benign_queries(30, 1)), ("benign", benign_queries(80, 2))):
         write_log(folder / f"{name}.jsonl", queries)

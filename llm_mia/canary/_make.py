@@ -7,8 +7,9 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from ..backends import Backend
 from ..errors import InputError, RunDirectoryError, UsageError
 from ..passages import Passages, PassageSource, to_passages
 from ..perplexities import tokenizer_of
-from ..signals import ModelSource, model_or_spec
+from ..signals import ModelSource, Progress, model_or_spec, report_activity
 from ..store import to_json, write_text, writing
 from ._manifest import (
     MANIFEST,
@@ -65,7 +66,7 @@ def make_canaries(
     beacon: str | None = None,
     beacon_source: str | None = None,
     secret: bytes | None = None,
-    report: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> WrittenCanaries:
     """Seal several variants of each document in the new folder *out*, and draw which becomes public.
 
@@ -85,7 +86,7 @@ def make_canaries(
         beacon: the public value that the draw depends on, where it is known already.
         beacon_source: where the value will come from; nothing is drawn before `draw_canaries`.
         secret: 32 random bytes; None: new ones.
-        report: is called with the number of sentences so far.
+        progress: is called while sentences are written.
 
     Raises:
         UsageError: *kind* and the other arguments do not fit each other.
@@ -111,7 +112,8 @@ def make_canaries(
         if kind is CanaryKind.TOKEN:
             traps = word_traps(documents.values(), wanted, key)
         else:
-            backend = _loaded(model)
+            report_activity(progress, "loading the model")
+            backend, report = _loaded(model), partial(_report, progress, wanted)
             rule, tokenizer = sentences or SentenceRule(), tokenizer_of(backend)
             traps = sampled_sentences(backend, tokenizer, documents.values(), wanted, key, rule, report)
         texts = with_traps(documents, traps, number, key)
@@ -181,6 +183,10 @@ def _refuse_arguments(
         )
     if (beacon is not None and not beacon.strip()) or (beacon_source is not None and not beacon_source.strip()):
         raise UsageError("`beacon` or `beacon_source` is empty: give the public value, or where it will come from")
+
+
+def _report(progress: Progress | None, wanted: int, sentences: int) -> None:
+    report_activity(progress, f"writing sentences: {10 * (10 * sentences // wanted)} %")
 
 
 def _further(rephrased: PassageSource) -> Passages:

@@ -26,9 +26,11 @@ SHARED = 3
 AT_ONCE = 64
 """Sentences that are sampled at once."""
 MOST_ROUNDS = 12
-"""Rounds in which fewer than 1 in 64 sentences is of use, before the sampling is given up."""
+"""Rounds without a sentence of use, after which the sampling is given up."""
 COOLEST, HOTTEST = 0.3, 4.0
 """Temperatures between which the sampling looks for the wanted perplexity."""
+FIRST_STEP = 1.25
+"""By what the temperature is multiplied or divided, until the perplexity passes the range; then by less each time."""
 _PARAGRAPH_END = re.compile(r"(?<=\S)(?=[^\S\n]*\n[^\S\n]*\n|\s*\Z)")
 _WORD = re.compile(r"[^\W\d_]{3,20}")
 
@@ -65,6 +67,26 @@ class _Apart:
             return False
         self._taken |= grams
         return True
+
+
+class _Temperature:
+    """The temperature of the sampling, which is changed until the perplexity of sentences lies in a range."""
+
+    def __init__(self) -> None:
+        self.value, self.measured = 1.0, math.nan
+        self._step = FIRST_STEP
+        self._upwards: bool | None = None
+
+    def adapt(self, measured: float, rule: SentenceRule) -> None:
+        """Change it where *measured*, the median perplexity at it, is out of the range of *rule*."""
+        self.measured = measured
+        if rule.low <= measured <= rule.high:
+            return
+        upwards = measured < rule.low
+        if self._upwards is not None and upwards != self._upwards:
+            self._step = math.sqrt(self._step)
+        self._upwards = upwards
+        self.value = min(max(self.value * (self._step if upwards else 1 / self._step), COOLEST), HOTTEST)
 
 
 def with_traps(documents: Mapping[str, str], traps: Sequence[str], variants: int, secret: bytes) -> Variants:
@@ -135,13 +157,13 @@ def sampled_sentences(
         raise UsageError(f"`model` is {model.info.id!r}, which does not continue texts: name a model that does")
     starts = sorted({word for text in words for word in _WORD.findall(text)}) or ["The"]
     rng, apart, sentences = np.random.default_rng(_number(secret, "sentences", "")), _Apart(), list[str]()
-    temperature, idle, measured = 1.0, 0, math.nan
+    temperature, idle = _Temperature(), 0
     while idle < MOST_ROUNDS:
         prompts = [starts[at][:1].upper() + starts[at][1:] for at in rng.integers(0, len(starts), AT_ONCE)]
         seed = int(rng.integers(0, 1 << 31))
         # Equal prompts of a call would be continued equally.
         continued = model.sample(
-            list(dict.fromkeys(prompts)), number=1, max_tokens=rule.tokens + 8, temperature=temperature, seed=seed
+            list(dict.fromkeys(prompts)), number=1, max_tokens=rule.tokens + 8, temperature=temperature.value, seed=seed
         )
         drafts = [prompt + each[0] for prompt, each in zip(dict.fromkeys(prompts), continued, strict=True)]
         whole = [draft for draft in (_sentence(draft, tokenizer, rule.tokens) for draft in drafts) if draft]
@@ -154,15 +176,12 @@ def sampled_sentences(
                     return sentences
         if report:
             report(len(sentences))
-        if len(whole):
-            measured = float(np.nanmedian(perplexities))
-            if not rule.low <= measured <= rule.high:
-                step = 0.8 if measured > rule.high else 1.25
-                temperature = min(max(temperature * step, COOLEST), HOTTEST)
+        if whole:
+            temperature.adapt(float(np.nanmedian(perplexities)), rule)
         idle = 0 if len(sentences) > before else idle + 1
     raise InputError(
         f"{model.info.id}: gave {len(sentences)} of {count} sentences of `perplexity` {rule.low:g}-{rule.high:g} (its "
-        f"last had about {measured:.0f} at temperature {temperature:.1f}): name another range, or fewer `variants`"
+        f"last had about {temperature.measured:.0f}): name another range, or fewer `variants`"
     )
 
 

@@ -12,7 +12,7 @@ from ..errors import UsageError
 from . import _options as opt
 from ._groups import ReadingOptions
 from .output import say, show, show_json
-from .progress import working
+from .progress import progress_bars
 
 if TYPE_CHECKING:
     from ..canary import SentenceRule
@@ -127,7 +127,7 @@ def make(
     from ..report.words import sealed_lines, sealing_summary
 
     whole = replace(reading, passage_tokens=WHOLE)
-    with working("sealing the variants", quiet=quiet):
+    with progress_bars(quiet) as progress:
         written = make_canaries(
             whole.read_unlabelled(texts, "texts"),
             out=out,
@@ -138,6 +138,7 @@ def make(
             sentences=_rule(perplexity, trap_tokens),
             beacon=beacon,
             beacon_source=beacon_source,
+            progress=progress,
         )
     if as_json:
         show_json(sealing_summary(written))

@@ -259,6 +259,7 @@ def _model_checks(values: Mapping[str, Any], *, ask_hub: bool) -> Iterator[Check
     roles = (
         ("target", "revision"),
         ("base", "revision"),
+        ("model", ""),
         ("reference", "reference_revision"),
         ("stand_in", ""),
         ("placebo", ""),
