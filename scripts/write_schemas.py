@@ -59,10 +59,10 @@ SCHEMAS = {
     "monitor": (monitor, "monitor"),
     "inspection": (inspection, "monitor --inspect"),
     "registry": (registry, "registry"),
-    "canary-test": (canary_test, "canary test, and show of such a test"),
-    "paired": (paired, "paired, and show of such a test"),
     "canary-make": (sealing, "canary make and canary draw"),
     "canary-verify": (verified, "canary verify"),
+    "canary-test": (canary_test, "canary test, and show of such a test"),
+    "paired": (paired, "paired, and show of such a test"),
 }
 """By name of the schema: what describes it, and the command that prints it."""
 OPTIONAL = ("comparison", "at_threshold")

@@ -28,7 +28,10 @@ from llm_mia.extraction import (
 )
 from llm_mia.report import extraction_screen, extraction_summary, extraction_table
 from llm_mia.report.words import Outcome, extraction_answer
+from llm_mia.signals import SharedPass, sharing
 from llm_mia.store import read_signals
+
+from .test_pieces import DEADLY, ByCrew, DyingCrew
 
 pytestmark = pytest.mark.precision
 
@@ -194,6 +197,27 @@ def test_another_tokenizer_gives_bounds_on_the_same_text(tmp_path: Path) -> None
     assert span.reference.log_probability == pytest.approx(4 * math.log(1e-3))
     assert span.reference.log_probability_high == pytest.approx(2 * math.log(1e-3))
     assert [span.text for span in result.spans if span.counts] == [BOOK[1:], BOOK[1:]]
+
+
+@pytest.mark.parametrize("kind", [Letters, Pairs])
+@pytest.mark.parametrize("role", ["target", "reference"])
+def test_a_passage_that_a_pass_left_out_is_named_and_the_others_are_searched(
+    kind: type[Letters], role: str, tmp_path: Path
+) -> None:
+    class OfRole(ByCrew):
+        def complete(self, work: SharedPass) -> None:
+            assert isinstance(work.source, Letters)
+            self.crew = DyingCrew(work.source, deadly=BOOK if work.name == role else DEADLY)
+            super().complete(work)
+
+    with sharing(OfRole(DyingCrew(TARGET))):
+        result = of_texts(tmp_path / "run", kind("reference"))
+    spans = [(each.id, each.counts) for each in result.spans]
+    others = [("licence", True), ("both", True), ("both", True)]
+    # Whether the reference writes it is not known, so it does not count.
+    assert spans == [*others[:1], *([("book", False)] if role == "reference" else []), *others[1:]]
+    (note,) = (each for each in result.input_notes if "has no signals" in each)
+    assert f"of the pass {role}" in note
 
 
 def test_a_reference_without_places_is_refused(tmp_path: Path) -> None:

@@ -116,6 +116,21 @@ def test_pieces_give_what_memory_gives(
     assert answer(in_pieces) == answer(in_memory)
 
 
+@pytest.mark.parametrize("in_memory", [1 << 26, 0])
+@pytest.mark.parametrize("column", ["id", "document", "label", "source"])
+def test_strings_that_are_not_utf_8_are_refused(
+    column: str, in_memory: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = parquet.read_table(write_table(tmp_path / "scores.parquet", spread=True))
+    values = pa.array([b"\xff" if at == 300 else b"1" for at in range(PASSAGES)])
+    strings = pa.Array.from_buffers(pa.string(), len(values), values.buffers())
+    at = table.column_names.index(column)
+    parquet.write_table(table.set_column(at, column, strings), tmp_path / "scores.parquet", row_group_size=97)
+    monkeypatch.setattr(_columns, "IN_MEMORY", in_memory)
+    with pytest.raises(ScoresError, match=f"column '{column}' is not UTF-8 text"):
+        read_scores(tmp_path / "scores.parquet", by="source")
+
+
 def test_repeated_id_is_refused_across_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = [f"p{at}" for at in range(300)]
     ids[250] = "p7"

@@ -24,10 +24,10 @@ DEADLY = "A text that no worker survives."
 
 
 class DyingCrew:
-    """Two workers in this process; each dies at a passage with the text `DEADLY`, and as often as *kills* says."""
+    """Two workers in this process; each dies at a passage with the text *deadly*, and as often as *kills* says."""
 
-    def __init__(self, model: Backend, kills: int = 0) -> None:
-        self.model, self.kills = model, kills
+    def __init__(self, model: Backend, kills: int = 0, deadly: str = DEADLY) -> None:
+        self.model, self.kills, self.deadly = model, kills, deadly
         self.queues: list[deque[Piece]] = [deque(), deque()]
         self.started = list[range]()
         self.turn = 0
@@ -50,7 +50,7 @@ class DyingCrew:
             return None
         piece = queue[0]
         self.started.append(range(piece.task.first, piece.task.first + len(piece.task.passages)))
-        if self.kills or any(passage.text == DEADLY for passage in piece.task.passages):
+        if self.kills or any(passage.text == self.deadly for passage in piece.task.passages):
             self.kills = max(0, self.kills - 1)
             pieces = list(queue)
             queue.clear()

@@ -236,6 +236,6 @@ def test_the_words_of_what_was_not_measured() -> None:
     assert "the memory is too small" in note_words(Note(NoteKind.PRECISION, {**nothing, "skipped": "memory"}))
     measured = {"skipped": "", "passages": 4, "tokens": 512, "token_median": 0.01, "token_largest": 0.2}
     figures = {**nothing, **measured, "passage_median": 0.001, "passage_largest": 0.004}
-    assert "the change of stack, which decides, was not measured; to decide" in note_words(
+    assert "scores of the attack stack, which decides, was not measured; to decide" in note_words(
         Note(NoteKind.PRECISION, figures)
     )

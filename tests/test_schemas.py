@@ -115,16 +115,16 @@ def print_all(folder: Path) -> Printed:
     run("monitor", *watched)
     run("inspection", "monitor", log, "--inspect")
     run("registry", "registry", folder / "in.jsonl", "-o", folder / "registry.json")
-    run("paired", "paired", write_pairs(folder / "pairs.jsonl", texts[:40]), *models, "-o", folder / "paired")
-    run("paired", "show", folder / "paired")
-    tested = run_canary_test(seal(folder / "canaries", rephrased(8, 3)), Reader(0), Reader(1), out=folder / "tested")
-    run("canary-test", "show", tested.path)
     rows = [{"document": f"in-{at // 2}", "text": f"{text} Again."} for at, text in enumerate(sets["in"])]
     (folder / "more.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     supplied = ["--kind", "rephrase", "--from", folder / "more.jsonl"]
     run("canary-make", "canary", "make", folder / "in.jsonl", *supplied, "--beacon-source", "x", "-o", folder / "dir")
     run("canary-make", "canary", "draw", folder / "dir", "--beacon", "x")
     run("canary-verify", "canary", "verify", folder / "dir")
+    run("paired", "paired", write_pairs(folder / "pairs.jsonl", texts[:40]), *models, "-o", folder / "paired")
+    run("paired", "show", folder / "paired")
+    tested = run_canary_test(seal(folder / "canaries", rephrased(8, 3)), Reader(0), Reader(1), out=folder / "tested")
+    run("canary-test", "show", tested.path)
     audit = read_audit(audited)
     rate = audit.evaluations[0].auroc
     truth = {row.id: True for row in audit.flags.rows}

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from llm_mia import Flags, ScoreTable
-from llm_mia.decision import NoteKind, calibrate, flag, flag_documents
-from llm_mia.records import RunRecord
+from llm_mia.backends.fake import FakeBackend
+from llm_mia.decision import NoteKind, Reason, calibrate, flag, flag_documents
+from llm_mia.records import BlockSize, LeftOut, PassRecord, RunRecord, WindowRule
+from llm_mia.report.words import note_words
 
 Decide = Callable[..., Flags]
 
@@ -69,6 +71,56 @@ def test_nothing_changes_where_all_have_scores_or_the_table_holds_other_nonmembe
     kinds = [note.kind for note in flags.notes]
     assert NoteKind.UNSCORED_HIGHEST not in kinds
     assert NoteKind.NONMEMBERS_UNSCORED in kinds, "the calibration counts those that it left out"
+
+
+def left_out(table: ScoreTable, rows: list[int]) -> ScoreTable:
+    """The *table* as that of a run, whose processes ended each time that they computed the passages of these *rows*."""
+    window = WindowRule(8, 4)
+    made_by = PassRecord(
+        FakeBackend().info,
+        window,
+        BlockSize(1, 1),
+        left_out=tuple(LeftOut(row, table.ids[row], f"row {row + 1}") for row in rows),
+    )
+    return replace(table, record=RunRecord({"target": made_by}))
+
+
+@pytest.mark.parametrize("decide", [flag, flag_documents])
+def test_passages_that_a_run_left_out_count_as_those_of_another_program(decide: Decide) -> None:
+    table = audited(np.random.default_rng(1), 5, effect=2.0)
+    column = table.columns["score"].copy()
+    column[[120, 239]] = np.nan
+    table = replace(table, columns={"score": column})
+    missing = np.flatnonzero(np.isnan(column)).tolist()
+    run = decided(left_out(table, missing), decide)
+    foreign = decided(table, decide)
+    assert run.finding is not None
+    assert foreign.finding is not None
+    assert (run.finding.p_value, run.members) == (foreign.finding.p_value, foreign.members)
+    assert (
+        [n for n in run.notes if n.kind == NoteKind.UNSCORED_HIGHEST]
+        == [n for n in foreign.notes if n.kind == NoteKind.UNSCORED_HIGHEST]
+        != []
+    )
+    # Those that are too short do not.
+    known = [row for row in missing if row < 100]
+    short = decided(left_out(table, [239]), decide)
+    assert short.finding is not None
+    assert short.finding.p_value < run.finding.p_value
+    assert len(known) == 5
+
+
+def test_the_reasons_tell_passages_that_were_left_out_from_short_ones() -> None:
+    table = audited(np.random.default_rng(1), 3)
+    column = table.columns["score"].copy()
+    column[[120, 239]] = np.nan
+    table = left_out(replace(table, columns={"score": column}), [239, int(np.flatnonzero(np.isnan(column))[0])])
+    flags = decided(table)
+    reasons = [row.reason for row in flags.rows]
+    assert (reasons[20], reasons[139]) == (Reason.TOO_SHORT, Reason.LEFT_OUT)
+    (note,) = (each for each in flags.calibration.notes if each.kind == NoteKind.NONMEMBERS_UNSCORED)
+    assert note.figures == {"count": 3, "foreign": False, "left_out": 1}
+    assert "2 too short to have a scored token, 1 because each process" in note_words(note)
 
 
 def test_with_categories_each_keeps_its_threshold() -> None:

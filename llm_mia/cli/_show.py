@@ -64,6 +64,11 @@ def show(
         _show_canary_test(run, details, as_json)
     elif (run / "paired.json").is_file():
         _show_paired(run, details, as_json)
+    elif (run / "scores.parquet").is_file():
+        raise RunDirectoryError(
+            f"{run}: holds scores (scores.parquet), and no decision: go on with 'llm-mia evaluate' or 'calibrate' "
+            "on this folder, or, where an audit was stopped, repeat its command"
+        )
     else:
         raise RunDirectoryError(
             f"{run}: holds no audit.json, gate.json, extraction.json, shadows.json, defences.json, monitor.json, "

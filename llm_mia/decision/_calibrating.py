@@ -12,6 +12,7 @@ from ..records import Note, count_distinct, number_names
 from ..scores import UNKNOWN, ScoreTable, taken
 from ._calibration import Calibration
 from ._equal_scores import join_equal_scores
+from ._missing_scores import lacks_score_for_unknown_reason
 from ._notes import NoteKind, first_ids
 from ._origin import origin_of
 from ._score_checks import order_notes, refuse_non_scores, reversed_notes
@@ -107,6 +108,8 @@ def calibrate(
     ]
     if len(rows) < len(known):
         unscored = {"count": len(known) - len(rows), "foreign": table.record is None}
+        left_out = 0 if table.record is None else int(lacks_score_for_unknown_reason(table, attack)[known].sum())
+        unscored |= {"left_out": left_out} if left_out else {}
         notes.append(Note(NoteKind.NONMEMBERS_UNSCORED, unscored))
     notes += _unknown_pool(table, pool)
     groups = table.groups()

@@ -35,6 +35,8 @@ class Reason(StrEnum):
     """Not flagged: the table has no score for it."""
     TOO_SHORT = "too_short"
     """Not flagged: it is too short to have a scored token."""
+    LEFT_OUT = "left_out"
+    """Not flagged: it has no score, because each process that computed its signals has ended."""
     INFINITE_SCORE = "infinite_score"
     """Not flagged: its score is infinite."""
 

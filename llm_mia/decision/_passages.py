@@ -22,6 +22,7 @@ from ._finding import Tested, check_finding_level, independent, known_rows
 from ._finding_record import FINDING_LEVEL, Obstacle
 from ._flag_rows import REASONS, FlagRows, Reason
 from ._flags import Flags, bounds_of, joint_standing, limit_discoveries, limited, q_values_of
+from ._missing_scores import lacks_score_for_unknown_reason
 from ._notes import NoteKind, note_of_ids
 from ._origin import categories_of, check_origin
 from ._other_nonmembers import other_nonmembers
@@ -202,8 +203,12 @@ def _flags(
     scores, p_values, q_values, limits = figures
     why = Reason.SCORE if rule.rate is ErrorRate.FALSE_POSITIVES else Reason.Q_VALUE
     reasons = np.where(chosen, REASONS.index(why), 0).astype(np.int8)
-    missing = Reason.TOO_SHORT if table.record is not None else Reason.NO_SCORE
-    for which, reason in ((np.isinf(scores), Reason.INFINITE_SCORE), (np.isnan(scores), missing)):
+    unknown = lacks_score_for_unknown_reason(table, attack)[rows]
+    for which, reason in (
+        (np.isinf(scores), Reason.INFINITE_SCORE),
+        (np.isnan(scores), Reason.TOO_SHORT),
+        (unknown, Reason.NO_SCORE if table.record is None else Reason.LEFT_OUT),
+    ):
         reasons[which & ~chosen] = REASONS.index(reason)
     return FlagRows(
         attack=attack,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import CalibrationError
 from ..records import Note
@@ -14,13 +15,16 @@ from ._calibrating import calibrate, calibration_part
 from ._calibration import Calibration
 from ._concluding import doubt
 from ._flags import CategoryFlags, Flags
+from ._missing_scores import lacks_score_for_unknown_reason
 from ._notes import NoteKind
+from ._rules import Unit
 
 __all__ = ["count_unscored"]
 
 HALF = 0.5
 """Any rate: p-values do not depend on it."""
 
+Bools = NDArray[np.bool_]
 Decide = Callable[[ScoreTable, Calibration], Flags]
 
 
@@ -29,11 +33,10 @@ def count_unscored(flags: Flags, table: ScoreTable, calibration: Calibration, de
 
     Each non-member without a score counts as if it had the highest score, and each candidate as if it had the lowest.
 
-    In a run a passage has no score if it is too short, among candidates as among non-members, so it is right to leave
-    it out. Why a table of another program has no score is unknown. If high scores of non-members were missing, the
-    threshold would be too low; if low scores of candidates were, too large a share of the others would be flagged. So
-    there the larger p-value counts. The flags and their threshold stay as they are: in
-    the worst case more non-members lie above it, and so many flags are less improbable.
+    A passage that is too short is left out, see `lacks_score_for_unknown_reason`. Of the others, if high scores of
+    non-members were missing, the threshold would be too low; if low scores of candidates were, too large a share of the
+    others would be flagged. So there the larger p-value counts. The flags and their threshold stay as they are: in the
+    worst case more non-members lie above it, and so many flags are less improbable.
 
     Args:
         flags: the decision on *table*.
@@ -41,23 +44,23 @@ def count_unscored(flags: Flags, table: ScoreTable, calibration: Calibration, de
         calibration: what was calibrated on the non-members that have a score.
         decide: gives the decision on another table by another calibration.
     """
-    if table.record is not None or flags.finding is None:
+    if flags.finding is None or not lacks_score_for_unknown_reason(table, calibration.attack).any():
         return flags
     try:
         part = calibration_part(table, calibration)
     except CalibrationError:  # other non-members set the threshold; the calibration's notes count those without a score
         return flags
-    scores = part.column(calibration.attack)
-    missing, known = np.isnan(scores) & (part.labels != 1), part.labels == 0
+    missing, known = lacks_score_for_unknown_reason(part, calibration.attack) & (part.labels != 1), part.labels == 0
     if not missing.any():
         return flags
     worst = decide(*_at_the_ends(part, calibration, missing))
     if worst.finding is None or worst.finding.chance <= flags.finding.chance:
         return flags
+    passages = int((missing & (part.labels == UNKNOWN)).sum())
     figures = {
         "nonmembers": int((missing & known).sum()),
         "of_nonmembers": int(known.sum()),
-        "candidates": flags.rows_by_column.unscored,
+        "candidates": passages if flags.unit is Unit.PASSAGES else flags.rows_by_column.unscored,
         "of_candidates": len(flags.rows),
         "unit": flags.unit.value,
         "without": flags.finding.chance,
@@ -74,9 +77,7 @@ def count_unscored(flags: Flags, table: ScoreTable, calibration: Calibration, de
     )
 
 
-def _at_the_ends(
-    table: ScoreTable, calibration: Calibration, missing: np.ndarray[tuple[int], np.dtype[np.bool_]]
-) -> tuple[ScoreTable, Calibration]:
+def _at_the_ends(table: ScoreTable, calibration: Calibration, missing: Bools) -> tuple[ScoreTable, Calibration]:
     """The table without *missing* scores, and a calibration with the same threshold.
 
     Non-members get scores above everything, candidates get the lowest: of a document, their mean is not far below.

@@ -15,6 +15,7 @@ from ..signals import (
     Limits,
     ModelSource,
     Progress,
+    left_out_notes,
     model_or_spec,
     passages_with_signals,
     report_activity,
@@ -139,7 +140,7 @@ def extract(
             proofs=prove(likeliest, source, sampling, stretch, samples, seed, progress) if len(likeliest) else [],
             redacted=redact,
             notes=result.notes(),
-            input_notes=[*inputs.check.notes, *written_token_notes(run.record)],
+            input_notes=[*inputs.check.notes, *written_token_notes(run.record), *left_out_notes(run.record)],
         )
         extraction = without_texts(extraction) if redact else extraction
         write_extraction(run, extraction)

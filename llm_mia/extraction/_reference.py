@@ -50,6 +50,9 @@ class Baseline:
             n: tokens of a stretch.
             first: position of the first token that the target scores.
         """
+        if not len(signals) and len(places) > 1:  # left out of the pass of the reference: any text is possible
+            stretches = max(0, len(places) - first - n + 1)
+            return StretchBounds(np.full(stretches, -np.inf), np.zeros(stretches))
         low, high = self._token_bounds(signals)
         if self.same_tokens:
             return StretchBounds(stretch_sums(low[first:], n), stretch_sums(high[first:], n))

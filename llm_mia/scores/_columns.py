@@ -34,24 +34,28 @@ HELD = 1 << 23
 class Columns:
     """The columns of a table of scores in pieces; the pieces of all columns have the same rows."""
 
-    def __init__(self, schema: pa.Schema, lengths: Sequence[int], read: Callable[[str, int], pa.Array]) -> None:
-        """*lengths* are the rows of each piece; *read* gives a column's values in a piece."""
+    def __init__(
+        self, source: Path, schema: pa.Schema, lengths: Sequence[int], read: Callable[[str, int], pa.Array]
+    ) -> None:
+        """*source* is the file; *lengths* are the rows of each piece; *read* gives a column's values in a piece."""
+        self._source = source
         self.schema = schema
         self.names: list[str] = schema.names
         self.starts = [0, *accumulate(lengths)]
         """The first row of each piece, and last the number of rows."""
         self._read = read
+        self._checked: set[tuple[str, int]] = set()
 
     @classmethod
-    def of(cls, table: pa.Table) -> Columns:
-        """The columns of a table in memory, in a single piece."""
+    def of(cls, source: Path, table: pa.Table) -> Columns:
+        """The columns of a table in memory, which was read from the file *source*, in a single piece."""
         whole = table.combine_chunks()
 
         def read(name: str, _: int) -> pa.Array:
             chunks = whole.column(name).chunks
             return chunks[0] if len(chunks) == 1 else whole.column(name).combine_chunks()
 
-        return cls(table.schema, [table.num_rows], read)
+        return cls(source, table.schema, [table.num_rows], read)
 
     @classmethod
     def of_parquet(cls, path: Path) -> Columns:
@@ -60,7 +64,7 @@ class Columns:
 
         file = parquet.ParquetFile(path)
         if path.stat().st_size <= IN_MEMORY:
-            return cls.of(file.read())
+            return cls.of(path, file.read())
         lengths = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
 
         def read(name: str, piece: int) -> pa.Array:
@@ -68,18 +72,32 @@ class Columns:
                 column = file.read_row_group(piece, columns=[name]).column(name)
                 return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
-        return cls(file.schema_arrow, lengths, read)
+        return cls(path, file.schema_arrow, lengths, read)
 
     def __len__(self) -> int:
         return self.starts[-1]
 
     def piece(self, name: str, number: int) -> pa.Array:
-        """The values of a column in a piece."""
-        return self._read(name, number)
+        """The values of a column in a piece.
+
+        Raises:
+            ScoresError: they cannot be read, or they are strings that are not UTF-8.
+        """
+        import pyarrow as pa
+
+        piece = self._read(name, number)
+        if (name, number) not in self._checked and _are_strings(piece.type):
+            try:
+                piece.validate(full=True)  # there are programs that write other bytes as strings
+            except pa.ArrowInvalid:
+                message = f"{self._source}: column {name!r} is not UTF-8 text: write the file again as UTF-8"
+                raise ScoresError(message) from None
+            self._checked.add((name, number))
+        return piece
 
     def pieces(self, name: str) -> Iterator[pa.Array]:
         """The values of a column, piece by piece."""
-        return (self._read(name, number) for number in range(len(self.starts) - 1))
+        return (self.piece(name, number) for number in range(len(self.starts) - 1))
 
     def numbers(self, name: str) -> Floats:
         """The values of a column of numbers; NaN where there is none."""
@@ -88,6 +106,14 @@ class Columns:
             values[start : start + len(piece)] = filled(piece.cast("float64", safe=False), np.nan)
             start += len(piece)
         return values
+
+
+def _are_strings(kind: pa.DataType) -> bool:
+    import pyarrow.types
+
+    values = kind.value_type if pyarrow.types.is_dictionary(kind) else kind
+    kinds = (pyarrow.types.is_string, pyarrow.types.is_large_string, pyarrow.types.is_string_view)
+    return any(is_kind(values) for is_kind in kinds)
 
 
 def filled(piece: pa.Array, missing: float) -> NDArray[Any]:

@@ -46,10 +46,10 @@ def read_file(path: Path, as_written: Callable[[Sequence[str]], Collection[str]]
         return min(max(path.stat().st_size, 1 << 20), (1 << 31) - 1)
 
     readers: dict[str, Callable[[], Columns]] = {
-        ".csv": lambda: Columns.of(read_csv()),
-        ".tsv": lambda: Columns.of(read_csv()),
-        ".jsonl": lambda: Columns.of(read_jsonl()),
-        ".ndjson": lambda: Columns.of(read_jsonl()),
+        ".csv": lambda: Columns.of(path, read_csv()),
+        ".tsv": lambda: Columns.of(path, read_csv()),
+        ".jsonl": lambda: Columns.of(path, read_jsonl()),
+        ".ndjson": lambda: Columns.of(path, read_jsonl()),
         ".parquet": lambda: Columns.of_parquet(path),
     }
     if path.suffix.lower() not in readers:

@@ -132,6 +132,15 @@ def _no_finding(figures: Figures) -> str:
     return f"no finding is possible: {why}"
 
 
+def _why_unscored(figures: Figures) -> str:
+    if figures["foreign"]:
+        return "the table has none"
+    left_out = figures.get("left_out", 0)
+    short = figures["count"] - left_out
+    why = f"{left_out:,} because each process that computed {'them' if left_out > 1 else 'it'} has ended"
+    return TOO_SHORT if not left_out else f"{short:,} {TOO_SHORT}, {why}" if short else why
+
+
 def _unscored_highest(figures: Figures) -> str:
     candidates = "candidates" if figures["unit"] == Unit.PASSAGES else "candidate documents"
     return (
@@ -171,8 +180,7 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     NoteKind.DECIDER_FITTED: _fitted,
     NoteKind.DECIDER_BY_DEFAULT: _by_default,
     NoteKind.NONMEMBERS_UNSCORED: lambda f: (
-        f"{have(f['count'], 'non-member')} no score ({'the table has none' if f['foreign'] else TOO_SHORT}), and no "
-        "part in the threshold"
+        f"{have(f['count'], 'non-member')} no score ({_why_unscored(f)}), and no part in the threshold"
     ),
     NoteKind.UNSCORED_HIGHEST: _unscored_highest,
     NoteKind.POOL_UNKNOWN: lambda f: (

@@ -15,7 +15,7 @@ Figures = Mapping[str, Any]
 
 NOT_MEASURED = {
     "memory": "the memory is too small for a second model, in float32",
-    "seconds": "it would have taken more than a twentieth of the run",
+    "seconds": "that would have taken more than 5 % of the time of the run",
     "refused": "the model could not be computed in float32",
 }
 IN_FLOAT32 = "to decide without this rounding, run 'llm-mia audit' with --dtype float32 and another folder"
@@ -25,10 +25,10 @@ def rounding_words(figures: Figures) -> str:
     """How far likelihoods differ from those of float32, from the fields of a `RoundingRecord`.
 
     >>> rounding_words({"skipped": "memory"})
-    'how far it differs from float32 was not measured: the memory is too small for a second model, in float32'
+    'how far it differs from float32 was not measured, because the memory is too small for a second model, in float32'
     """
     if figures["skipped"]:
-        return f"how far it differs from float32 was not measured: {NOT_MEASURED[figures['skipped']]}"
+        return f"how far it differs from float32 was not measured, because {NOT_MEASURED[figures['skipped']]}"
     texts = f"{counted(figures['tokens'], 'token')} of {counted(figures['passages'], 'passage')}"
     return (
         f"on {texts}, the log-likelihood of a token differs from float32 by {_number(figures['token_median'])} nats "
@@ -39,13 +39,14 @@ def rounding_words(figures: Figures) -> str:
 
 def precision_words(figures: Figures) -> str:
     """How far the precision of the target changes its signals, and whether the decision depends on it."""
-    words = f"the target was computed in {figures['dtype']}: {rounding_words(figures)}"
+    words = f"the target was computed in {figures['dtype']}; {rounding_words(figures)}"
     if figures["skipped"]:
         return f"{words}; {IN_FLOAT32}"
     if figures["change"] is None:
-        return f"{words}; the change of {figures['attack']}, which decides, was not measured; {IN_FLOAT32}"
+        changes = f"how much this changes scores of the attack {figures['attack']}, which decides, was not measured"
+        return f"{words}; {changes}; {IN_FLOAT32}"
     least, most, flagged = figures["least"], figures["most"], figures["flagged"]
-    by = f"a score of {figures['attack']} by at most {_number(figures['change'])}"
+    by = f"a score of the attack {figures['attack']} by at most {_number(figures['change'])}"
     if figures["finding_depends"]:
         return f"{words}, {by}: the finding depends on this rounding; {IN_FLOAT32}"
     if least == most == flagged:
