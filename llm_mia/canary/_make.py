@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..backends import Backend
 from ..errors import InputError, RunDirectoryError, UsageError
-from ..passages import Passages, PassageSource, to_passages
+from ..passages import PassageSource, to_passages
 from ..perplexities import tokenizer_of
 from ..signals import ModelSource, Progress, model_or_spec, report_activity
 from ..store import to_json, write_text, writing
@@ -103,19 +103,14 @@ def make_canaries(
     passages.refuse_output(out)
     key = secrets.token_bytes(SECRET_BYTES) if secret is None else secret
     documents, notes = documents_of(passages), tuple[str, ...]()
-    number = USUAL_VARIANTS if variants is None else variants
-    if kind is CanaryKind.REPHRASE:
-        assert rephrased is not None
-        texts, notes = supplied_variants(documents, _further(rephrased), variants)
+    if rephrased is not None:
+        texts, notes = supplied_variants(documents, to_passages(rephrased, label_column=""), variants)
     else:
-        wanted = number * len(documents)
+        number = USUAL_VARIANTS if variants is None else variants
         if kind is CanaryKind.TOKEN:
-            traps = word_traps(documents.values(), wanted, key)
+            traps = word_traps(documents.values(), number * len(documents), key)
         else:
-            report_activity(progress, "loading the model")
-            backend, report = _loaded(model), partial(_report, progress, wanted)
-            rule, tokenizer = sentences or SentenceRule(), tokenizer_of(backend)
-            traps = sampled_sentences(backend, tokenizer, documents.values(), wanted, key, rule, report)
+            traps = _written(documents, number, model, sentences or SentenceRule(), key, progress)
         texts = with_traps(documents, traps, number, key)
     refuse_equal(texts)
     refuse_visible(texts)
@@ -185,12 +180,23 @@ def _refuse_arguments(
         raise UsageError("`beacon` or `beacon_source` is empty: give the public value, or where it will come from")
 
 
+def _written(
+    documents: Mapping[str, str],
+    number: int,
+    model: ModelSource | None,
+    rule: SentenceRule,
+    secret: bytes,
+    progress: Progress | None,
+) -> list[str]:
+    """*number* sentences for each document, by *model*."""
+    report_activity(progress, "loading the model")
+    backend, wanted = _loaded(model), number * len(documents)
+    report = partial(_report, progress, wanted)
+    return sampled_sentences(backend, tokenizer_of(backend), documents.values(), wanted, secret, rule, report)
+
+
 def _report(progress: Progress | None, wanted: int, sentences: int) -> None:
     report_activity(progress, f"writing sentences: {10 * (10 * sentences // wanted)} %")
-
-
-def _further(rephrased: PassageSource) -> Passages:
-    return to_passages(rephrased, label_column="")
 
 
 def _loaded(model: ModelSource | None) -> Backend:

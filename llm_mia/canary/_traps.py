@@ -24,7 +24,7 @@ FEWEST_WORDS = 200
 SHARED = 3
 """No two traps have so many consecutive words in common."""
 AT_ONCE = 64
-"""Sentences that are sampled at once."""
+"""Most sentences that are sampled at once."""
 MOST_ROUNDS = 12
 """Rounds without a sentence of use, after which the sampling is given up."""
 COOLEST, HOTTEST = 0.3, 4.0
@@ -159,7 +159,8 @@ def sampled_sentences(
     rng, apart, sentences = np.random.default_rng(_number(secret, "sentences", "")), _Apart(), list[str]()
     temperature, idle = _Temperature(), 0
     while idle < MOST_ROUNDS:
-        prompts = [starts[at][:1].upper() + starts[at][1:] for at in rng.integers(0, len(starts), AT_ONCE)]
+        at_once = min(AT_ONCE, 2 * (count - len(sentences)) + 8)
+        prompts = [starts[at][:1].upper() + starts[at][1:] for at in rng.integers(0, len(starts), at_once)]
         seed = int(rng.integers(0, 1 << 31))
         # Equal prompts of a call would be continued equally.
         continued = model.sample(

@@ -133,7 +133,7 @@ def make(
             out=out,
             kind=kind,
             variants=variants,
-            rephrased=None if rephrased is None else _supplied(rephrased),
+            rephrased=None if rephrased is None else whole.read_unlabelled(rephrased, "rephrased"),
             model=model,
             sentences=_rule(perplexity, trap_tokens),
             beacon=beacon,
@@ -146,13 +146,6 @@ def make(
     for note in written.notes:
         say(f"note: {note}")
     show(sealed_lines(written))
-
-
-def _supplied(rephrased: str) -> object:
-    """The passages of the file *rephrased*, whose columns have their usual names."""
-    from ..passages import read_passages
-
-    return read_passages(rephrased, label_column="", passage_tokens=WHOLE)
 
 
 def _rule(perplexity: str | None, tokens: int | None) -> SentenceRule | None:
