@@ -107,8 +107,7 @@ def _result(
     alone = {role: preferences(table.others[role][LOSS]) for role in roles}
     of_target = preferences(table.columns[LOSS])
     scored = np.isfinite(np.stack([*gains.values(), *alone.values(), of_target])).all(axis=0)
-    whole: list[bool] = scored.tolist()
-    kept = [pair for pair, has_scores in zip(pairs, whole, strict=True) if has_scores]
+    kept = [pairs[at] for at in np.flatnonzero(scored).tolist()]
     _refuse_few(name, kept, len(pairs) - len(kept))
     documents = [pair.document for pair in kept]
     sums = {role: document_sums(each[scored], documents) for role, each in gains.items()}
