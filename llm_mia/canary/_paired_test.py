@@ -130,11 +130,7 @@ def _result(
         prefers=mean_with_interval(of_target[scored]),
         placebos=tuple(tests),
         rows=tuple(PairedDocument(each, count[each], total) for each, total in sums[tests[0].role].items()),
-        unused=tuple(
-            UnusedText(pair.id, UnusedBecause.NO_SCORE)
-            for pair, has_scores in zip(pairs, whole, strict=True)
-            if not has_scores
-        ),
+        unused=tuple(UnusedText(pairs[at].id, UnusedBecause.NO_SCORE) for at in np.flatnonzero(~scored).tolist()),
         per="token" if len(tokenizers) == 1 else "byte",
     )
 
