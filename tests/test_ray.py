@@ -86,6 +86,10 @@ def test_options_that_do_not_fit_a_cluster_are_refused_in_a_line(
             ["score", passages, "--target", "openai:m@http://127.0.0.1:9/v1", "-o", str(tmp_path), "--on", "ray"],
             "workers cannot compute a model behind an endpoint",
         ),
+        (
+            ["score", passages, *words, "-r", "openai:m@http://127.0.0.1:9/v1", "--on", "ray"],
+            "workers cannot compute a model behind an endpoint",
+        ),
     ]
     for command, line in typed:
         assert main(command) == 2
