@@ -47,6 +47,7 @@ __all__ = [
     "perplexity",
     "perplexity_of",
     "token_log_probabilities",
+    "tokenizer_of",
     "write_perplexities",
 ]
 
@@ -124,7 +125,7 @@ def token_log_probabilities(
     source = _model(model, tokenizer)
     if isinstance(source, ModelSpec):
         source = source.load(compiled=False)
-    tokenizer_of_model = _tokenizer(source)
+    tokenizer_of_model = tokenizer_of(source)
     signals = signals_of(source, texts, window_tokens=window_tokens)
     scored = []
     for text, of_text in zip(texts, signals, strict=True):
@@ -170,7 +171,7 @@ def write_perplexities(
     if per_token:
         passages.refuse_output(per_token, "per_token")
     models = {"target": target} if reference is None else {"target": target, "reference": reference}
-    tokenizers = {role: _tokenizer(model_or_spec(model)) for role, model in models.items()} if per_token else {}
+    tokenizers = {role: tokenizer_of(model_or_spec(model)) for role, model in models.items()} if per_token else {}
     report_activity(progress, "reading the passages")
     inputs, folder = Inputs.of([passages]), out.with_name(f"{out.name}.signals")
     stopped = folder.exists()
@@ -271,7 +272,12 @@ def _model(model: ModelSource | Any, tokenizer: Any) -> Backend | ModelSpec:
     return load_model(model, tokenizer=tokenizer, compiled=False)
 
 
-def _tokenizer(model: Backend | ModelSpec) -> Tokenizer:
+def tokenizer_of(model: Backend | ModelSpec) -> Tokenizer:
+    """The tokenizer of *model*, which reports the position of each token in a text.
+
+    Raises:
+        UsageError: it has no such tokenizer.
+    """
     if isinstance(model, ModelSpec):
         return model.tokenizer()
     tokenizer: Any = getattr(model, "tokens", None)

@@ -118,7 +118,7 @@ def speed(world: World, scale: float) -> Iterator[tuple[str, dict[str, Any]]]:
         sketches += world.client(rng.choice(COVERS), f"s-{at}")
         prompts += requests_of(rng.choice(COVERS), f"p-{at}", rng, world.words, world.benchmarks)
     with tempfile.TemporaryDirectory() as folder:
-        for name, queries, times in (("sketches", sketches, TIMES), ("prompts", prompts, 1)):
+        for name, queries, times in (("sketches", sketches, TIMES), ("prompts", prompts, TIMES // 2)):
             log = Path(folder) / f"{name}.jsonl"
             with log.open("w") as file:
                 for turn in range(times):  # the same requests by other clients

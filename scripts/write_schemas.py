@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 
+from schema_canary import canary_test, paired
 from schema_decisions import audit, calibration, collection, decisions, demo, evaluate, flags, validate
 from schema_defenses import defend
 from schema_gate import gate
@@ -26,6 +27,7 @@ from schema_other_results import (
     shadow,
     verification,
 )
+from schema_sealing import sealing, verified
 from schema_two_runs import report
 from schema_types import Definitions, Schema, closed
 
@@ -57,6 +59,10 @@ SCHEMAS = {
     "monitor": (monitor, "monitor"),
     "inspection": (inspection, "monitor --inspect"),
     "registry": (registry, "registry"),
+    "canary-make": (sealing, "canary make and canary draw"),
+    "canary-verify": (verified, "canary verify"),
+    "canary-test": (canary_test, "canary test, and show of such a test"),
+    "paired": (paired, "paired, and show of such a test"),
 }
 """By name of the schema: what describes it, and the command that prints it."""
 OPTIONAL = ("comparison", "at_threshold")

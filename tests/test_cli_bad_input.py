@@ -10,7 +10,6 @@ import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +18,7 @@ import pytest
 import typer
 
 from llm_mia.cli import app, main
+from llm_mia.cli.parameters import commands_by_name
 
 from .conftest import pretend, sentences
 
@@ -60,8 +60,9 @@ def named_options(message: str) -> set[str]:
 
 
 def options(command: str) -> set[str]:
-    commands: Any = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    return {option for parameter in commands[command].params for option in parameter.opts}
+    named = commands_by_name(typer.main.get_command(app))
+    of_command = [each for name, each in named.items() if command in (name, name.split()[0])]
+    return {option for each in of_command for parameter in each.params for option in parameter.opts}
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:

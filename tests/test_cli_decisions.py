@@ -507,6 +507,8 @@ def test_a_folder_without_a_result_is_not_shown(fails: Fails, tmp_path: Path) ->
     assert fails("show", tmp_path).endswith(
         "or name the folder of a finished run of 'llm-mia audit', 'extract', 'gate', 'shadow', 'defend' or 'monitor'"
     )
+    (tmp_path / "scores.parquet").touch()
+    assert "holds scores (scores.parquet), and no decision: go on with 'llm-mia evaluate'" in fails("show", tmp_path)
 
 
 def test_no_output_replaces_what_is_read(fails: Fails, scores: Write, cli: Cli, tmp_path: Path) -> None:

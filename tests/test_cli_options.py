@@ -13,10 +13,10 @@ import typer
 
 from llm_mia.cli import app, main
 from llm_mia.cli.grouping import OptionGroup, with_groups
-from llm_mia.cli.parameters import options_of, running, spelled
+from llm_mia.cli.parameters import commands_by_name, options_of, running, spelled
 from llm_mia.report import CHOICES
 
-COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = commands_by_name(typer.main.get_command(app))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ def test_parameters_in_messages_become_options_of_the_running_command() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_of_every_command(name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    assert main([name, "--help"]) == 0
+    assert main([*name.split(), "--help"]) == 0
     shown = capsys.readouterr().out
     command = COMMANDS[name]
     for parameter in command.params:

@@ -330,7 +330,7 @@ def test_a_screen_has_15_lines_of_80_columns_whatever_the_defences() -> None:
         near = replace(leakage(0.6, -0.2), above_lowest=Interval(0.0, -0.1, 0.1))
         cheaper = [replace(row(each.name, near, ratio=1.1)) for each in many[1:count]]
         assert len(shown(table(BASELINE, *many[:1], *cheaper)).splitlines()) <= 15
-        left_out = re.search(r"\((\d+) more defences?, ", text)
+        left_out = re.search(r"\((\d+) more defences?; ", text)
         rows = sum("AUROC 0.60" in line and "lowest" not in line for line in text.splitlines())
         assert rows + (int(left_out[1]) if left_out else 0) == count, "a row that is not shown is counted"
 

@@ -83,6 +83,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, tiny: str, tiny_reference: 
     }
     for name, lines in files.items():
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    pairs = [json.dumps({"published": next(texts), "withheld": next(texts)}) for _ in range(20)]
+    (folder / "pairs.jsonl").write_text("\n".join(pairs) + "\n", encoding="utf-8")
     pool = [json.dumps({"id": f"pool-{at}", "text": text}) for at, text in enumerate(sentences(60, seed=81))]
     (folder / "pool.jsonl").write_text("\n".join(pool) + "\n", encoding="utf-8")
     for name, count in (("heldout", 40), ("book", 10), ("corpus", 3)):
@@ -90,6 +92,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, tiny: str, tiny_reference: 
         for at in range(count):
             chapter = " ".join(next(texts) for _ in range(4))  # as long as a stretch that is extracted
             (folder / name / f"{at}.txt").write_text(f"{chapter}\n", encoding="utf-8")
+    rephrased = [{"document": f"{at}.txt", "text": next(texts)} for at in range(10) for _ in range(2)]
+    (folder / "rephrased.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rephrased), encoding="utf-8")
     (folder / "book.txt").write_text("\n\n".join(next(texts) for _ in range(4)), encoding="utf-8")
     for name, queries in (("queries", benign_queries(30, 1)), ("benign", benign_queries(80, 2))):
         write_log(folder / f"{name}.jsonl", queries)

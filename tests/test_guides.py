@@ -6,7 +6,6 @@ import io
 import re
 import shlex
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer
@@ -14,10 +13,11 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from llm_mia.cli import app, main
+from llm_mia.cli.parameters import commands_by_name
 from llm_mia.guides import guide, topics
 
 ROOT = Path(__file__).parents[1]
-COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = commands_by_name(typer.main.get_command(app))
 
 
 def commands_in(text: str) -> list[str]:
@@ -29,6 +29,8 @@ def commands_in(text: str) -> list[str]:
 def unknown_part(line: str) -> str | None:
     """The part of the command *line* that the command line does not know; None where it knows all."""
     name, *arguments = shlex.split(line)
+    if name in {command.split()[0] for command in COMMANDS if " " in command}:  # a group
+        name, arguments = f"{name} {arguments[0]}", arguments[1:]
     if name not in COMMANDS:
         return name
     known = {

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 import pytest
 import typer
@@ -17,7 +17,7 @@ import typer
 import llm_mia
 import llm_mia.errors
 from llm_mia.cli import app
-from llm_mia.cli.parameters import FUNCTIONS
+from llm_mia.cli.parameters import FUNCTIONS, commands_by_name
 
 from .conftest import options_named_in
 
@@ -96,7 +96,9 @@ def is_documentation(node: ast.AST) -> TypeGuard[ast.Expr]:
 
 
 MESSAGES, LITERALS, CONSTANTS = texts_of_the_package()
-COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = commands_by_name(typer.main.get_command(app))
+GROUPS = "".join(f"(?:{group} )?" for group in sorted({name.split()[0] for name in COMMANDS if " " in name}))
+"""Before the name of a command, for patterns: the groups that it may be in."""
 OF_OTHERS = {"__arrow_c_stream__", "flatten_indices", "save_to_disk"}
 """Names of other libraries."""
 
@@ -118,7 +120,9 @@ def test_every_name_in_backticks_exists_in_whatever_may_be_printed() -> None:
 def test_every_command_that_is_named_exists_with_its_options() -> None:
     texts = [*LITERALS, *((str(path), path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.md"))]
     named = [
-        (where, *match) for where, text in texts for match in re.findall(r"llm-mia ([a-z]+\b)((?: [^'`\"\n]*)?)", text)
+        (where, *match)
+        for where, text in texts
+        for match in re.findall(rf"llm-mia ({GROUPS}[a-z]+\b)((?: [^'`\"\n]*)?)", text)
     ]
     assert len({command for _, command, _ in named}) > 5
     wrong = [
@@ -133,7 +137,11 @@ def test_every_command_that_is_named_exists_with_its_options() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_names_only_its_options(command: str) -> None:
     """In its function and what that calls within the command line, such as lines of advice; not in ``--help``."""
-    (first,) = {(module, name) for module, name in BODIES if name == command and module not in ("output", "progress")}
+    (first,) = {
+        (module, name)
+        for module, name in BODIES
+        if name in (command.split()[-1], command.replace(" ", "_")) and module not in ("output", "progress")
+    }
     reached, left = set[tuple[str, str]](), [first]
     while left:
         place = left.pop()

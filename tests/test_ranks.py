@@ -101,8 +101,8 @@ def test_commands_that_are_not_computed_together_are_refused_in_a_line(
     lines = [audit.err.splitlines(), standard_input.err.splitlines()]
     assert [len(each) for each in lines] == ([1, 1] if rank == 0 else [0, 0])
     if rank == 0:
-        assert "then 'llm-mia audit' by itself" in audit.err
-        assert "cannot share the standard input" in standard_input.err
+        assert "then 'llm-mia audit' without it" in audit.err
+        assert "cannot all read the standard input" in standard_input.err
 
 
 def test_accelerate_that_starts_a_single_process_is_noted(

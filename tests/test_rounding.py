@@ -203,13 +203,13 @@ def test_a_finding_that_hangs_on_the_error_advises_float32(rate: dict[str, float
     note = note_of(audited(tmp_path, 3.0, **rate))  # a mean varies by less than 3 nats: all are flagged, or none
     assert note.figures["finding_depends"] is True
     assert (note.figures["least"], note.figures["most"]) == (0, 40)
-    assert "differs from float32 by 3 (median)" in note_words(note)
-    assert note_words(note).endswith("the finding depends on this rounding; 'llm-mia audit' with --dtype float32 and "
-                                     "another folder decides without this rounding")  # fmt: skip
+    assert "differs from float32 by 3 nats (median; at most 3)" in note_words(note)
+    assert note_words(note).endswith("the finding depends on this rounding; to decide without this rounding, run "
+                                     "'llm-mia audit' with --dtype float32 and another folder")  # fmt: skip
 
 
 def test_the_first_screen_names_a_finding_that_depends_on_rounding(tmp_path: Path) -> None:
-    assert ("rounding", "the finding depends on bfloat16; --dtype float32 decides without it") in answer_of(
+    assert ("rounding", "the finding depends on the rounding of bfloat16; use --dtype float32") in answer_of(
         audited(tmp_path, 3.0)
     ).facts
 
@@ -217,7 +217,7 @@ def test_the_first_screen_names_a_finding_that_depends_on_rounding(tmp_path: Pat
 def test_a_planted_error_is_seen_by_the_line_wherever_limits_are_named(tmp_path: Path) -> None:
     result = audited(tmp_path, 0.1)
     line = note_words(note_of(result))
-    assert "the log-likelihood of a token differs from float32 by 0.1 (median) and at most 0.1 nats" in line
+    assert "the log-likelihood of a token differs from float32 by 0.1 nats (median; at most 0.1)" in line
     assert line in notes_words(result.notes)
     assert "differs from float32 by 0.1" in dict(model_rows("target", result.passes["target"]))["Precision"]
     write_exhibit(result.path, tmp_path / "exhibit")
@@ -245,4 +245,6 @@ def test_the_words_of_what_was_not_measured() -> None:
     assert "the memory is too small" in note_words(Note(NoteKind.PRECISION, {**nothing, "skipped": "memory"}))
     measured = {"skipped": "", "passages": 4, "tokens": 512, "token_median": 0.01, "token_largest": 0.2}
     figures = {**nothing, **measured, "passage_median": 0.001, "passage_largest": 0.004}
-    assert note_words(Note(NoteKind.PRECISION, figures)).endswith("of stack, which decides, was not measured")
+    assert "scores of the attack stack, which decides, was not measured; to decide" in note_words(
+        Note(NoteKind.PRECISION, figures)
+    )

@@ -52,7 +52,7 @@ def expected(names: dict[str, Any]) -> dict[str, str]:
     seconds = [names["passage_seconds"] * names["passages"](count) for count in counts]
     parts = by_count(lambda count: names["parts"](count, *names["seven"]))
     return {
-        "operations a token, 10⁹": by_model(lambda *model: names["operations"](*model) / 1e9),
+        "operations for a token, 10⁹": by_model(lambda *model: names["operations"](*model) / 1e9),
         "tokens a second on a card": by_model(names["tokens_per_second"]),
         "card-hours for 10⁹ tokens": by_model(lambda *model: names["card_hours"](1e9, *model)),
         "card-hours for 10¹² tokens": by_model(lambda *model: names["card_hours"](1e12, *model)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 
 from llm_mia import extract, read_audit
 from llm_mia.backends.fake import FakeBackend
+from llm_mia.canary import run_canary_test
 from llm_mia.cli import main
 from llm_mia.demo import Demo, demo_summary
 from llm_mia.errors import UsageError
@@ -27,6 +28,7 @@ from llm_mia.shadow import ShadowRecord, Shadows, ShadowsPlan, ShadowsRecord
 from llm_mia.training import Privacy, Recipe
 
 from . import monitored_logs as logs
+from .canary_folders import rephrased, seal
 from .conftest import pretend, sentences, spans_of_bytes
 from .test_defend_measuring import BASELINE, table
 
@@ -113,6 +115,16 @@ def print_all(folder: Path) -> Printed:
     run("monitor", *watched)
     run("inspection", "monitor", log, "--inspect")
     run("registry", "registry", folder / "in.jsonl", "-o", folder / "registry.json")
+    rows = [{"document": f"in-{at // 2}", "text": f"{text} Again."} for at, text in enumerate(sets["in"])]
+    (folder / "more.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    supplied = ["--kind", "rephrase", "--from", folder / "more.jsonl"]
+    run("canary-make", "canary", "make", folder / "in.jsonl", *supplied, "--beacon-source", "x", "-o", folder / "dir")
+    run("canary-make", "canary", "draw", folder / "dir", "--beacon", "x")
+    run("canary-verify", "canary", "verify", folder / "dir")
+    run("paired", "paired", write_pairs(folder / "pairs.jsonl", texts[:40]), *models, "-o", folder / "paired")
+    run("paired", "show", folder / "paired")
+    tested = run_canary_test(seal(folder / "canaries", rephrased(8, 3)), Reader(0), Reader(1), out=folder / "tested")
+    run("canary-test", "show", tested.path)
     audit = read_audit(audited)
     rate = audit.evaluations[0].auroc
     truth = {row.id: True for row in audit.flags.rows}
@@ -122,6 +134,16 @@ def print_all(folder: Path) -> Printed:
     results["guard"] += [json.loads(json.dumps(guard_summary(served, log))) for log in (None, folder / "log")]
     results["shadow"].append(json.loads(json.dumps(shadows_summary(a_set_of_shadows(folder)))))
     return results
+
+
+def write_pairs(file: Path, texts: Sequence[str]) -> Path:
+    """A file of pairs, two for each document."""
+    pairs = [
+        {"document": f"book {at // 2}", "published": published, "withheld": withheld}
+        for at, (published, withheld) in enumerate(zip(texts[::2], texts[1::2], strict=True))
+    ]
+    file.write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+    return file
 
 
 def a_set_of_shadows(folder: Path) -> Shadows:

@@ -1,4 +1,4 @@
-"""Whether what is decided depends on the precision in which the target computed."""
+"""Whether a decision depends on the precision in which the target was computed."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ __all__ = ["precision_note"]
 
 
 def precision_note(table: ScoreTable, calibration: Calibration, flags: Flags, *, fdr: float | None) -> Note | None:
-    """What the precision of the target changes; None where it is float32, or where nothing is known of it.
+    """How far the precision of the target changes the decision; None in float32, or where the run has no comparison.
 
-    The decision is repeated with the scores of all candidates raised by the measured change of a score, and lowered by
-    it: rounding moves each score by less, and not all in the same direction. If both give the same finding, it does not
-    depend on the precision.
+    The decision is repeated with the scores of all candidates raised by the largest measured change of a score, and
+    lowered by it. Rounding moves few scores so far, and not all in the same direction. So a finding that is the same in
+    both cases does not depend on the precision.
 
     Args:
         table: the scores, with the column that decides.
         calibration: what set the threshold.
         flags: the decision.
-        fdr: the false discovery rate that is held, in place of the false positive rate.
+        fdr: the false discovery rate of the decision, in place of a false positive rate.
     """
     passes = {} if table.record is None else table.record.passes
     if "target" not in passes or passes["target"].model.rounding is None:
@@ -47,7 +47,7 @@ def precision_note(table: ScoreTable, calibration: Calibration, flags: Flags, *,
 
 
 def _change_of(attack: str, passes: Mapping[str, PassRecord]) -> float | None:
-    """By how much the precision changes a score at most; None where that was not measured.
+    """The largest change of a score by the precision; None where it was not measured.
 
     The score ``reference`` is a difference of two means, so the changes of both are added.
     """

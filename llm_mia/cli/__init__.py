@@ -23,13 +23,13 @@ from ._ranks import as_rank
 from ._registering import register
 from .interrupts import ending_signals, interrupts_first
 from .output import carry_any_text, say
-from .parameters import options_elsewhere, options_of, running, spelled, with_slashes
+from .parameters import commands_by_name, options_elsewhere, options_of, running, spelled, with_slashes
 from .progress import kept_words, noting_steps
 
 __all__ = ["app", "main"]
 
 INTERRUPTED = 130
-CONTINUED = ("audit", "score", "extract", "gate", "perplexity", "demo", "defend", "shadow")
+CONTINUED = ("audit", "score", "extract", "gate", "perplexity", "demo", "defend", "shadow", "paired", "canary test")
 """Commands that continue where they were stopped."""
 COMPLETING = "_LLM_MIA_COMPLETE"
 """The environment variable by which a shell asks for completions."""
@@ -76,17 +76,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(typed: list[str], problem: Callable[[], str] | None = None) -> int:
     """Run the command that is *typed*; *problem* says which other process has ended, where several run it."""
     commands: Any = typer.main.get_command(app)
-    command = commands.commands.get(typed[0])
+    named = commands_by_name(commands)
+    command = named.get(typed[0]) or named.get(" ".join(typed[:2]))
     if typed[0] in ("--install-completion", "--show-completion") and len(typed) > 1:
         # typer would install it for the running shell, whatever shell is named.
         return _failed(f"{typed[0]} takes no value: run it, without a value, in the shell that it is for", 2)
     carry_any_text()
+    groups = {name: each for name, each in commands.commands.items() if hasattr(each, "commands")}
+    if len(typed) == 1 and typed[0] in groups:
+        typed = [*typed, "--help"]
     if shutil.get_terminal_size().columns < BOXES_FROM:
-        commands.rich_markup_mode = None
+        for group in (commands, *groups.values()):
+            group.rich_markup_mode = None
     if COMPLETING in os.environ:
         os.environ["COLUMNS"] = "10000"  # a description on two lines would be two completions
     options = {} if command is None else options_of(command)
-    elsewhere = options_elsewhere(commands.commands)
+    elsewhere = options_elsewhere(named)
     with (
         running(options, elsewhere, typed),
         noting_steps() as steps,
@@ -94,7 +99,7 @@ def _run(typed: list[str], problem: Callable[[], str] | None = None) -> int:
     ):
         code = _exit_code(commands, typed, signals)
     if code == INTERRUPTED:
-        kept = f"; {kept_words(steps)}" if typed[0] in CONTINUED else ""
+        kept = f"; {kept_words(steps)}" if {typed[0], " ".join(typed[:2])} & {*CONTINUED} else ""
         if problem is not None and (other := problem()):
             return _failed(other, 1)  # the launcher ends all processes when one dies
         return _failed(f"interrupted{kept}", 128 + signals[0] if signals else INTERRUPTED)

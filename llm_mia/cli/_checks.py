@@ -19,7 +19,10 @@ from .progress import working
 
 __all__ = ["faults_of", "refuse_file_of_run", "refuse_without_audit"]
 
-RUNS = ("audit", "score", "extract", "demo", "exhibit", "defend", "gate", "shadow", "monitor")
+RUNS = (
+    *("audit", "score", "extract", "demo", "exhibit", "defend", "gate", "shadow", "monitor", "paired"),
+    *("canary make", "canary test"),
+)
 """Commands whose output is a folder."""
 SCORING = ("audit", "score", "gate")
 """Commands whose attacks are names of attacks; those of other commands are columns of a table."""
@@ -256,8 +259,10 @@ def _model_checks(values: Mapping[str, Any], *, ask_hub: bool) -> Iterator[Check
     roles = (
         ("target", "revision"),
         ("base", "revision"),
+        ("model", ""),
         ("reference", "reference_revision"),
         ("stand_in", ""),
+        ("placebo", ""),
         ("neighbour_model", ""),
     )
     for role, revision in roles:

@@ -36,14 +36,19 @@ def refuse_with_cluster(values: Mapping[str, Any]) -> None:
     on, passages, target = values.get("on"), str(values.get("passages")), str(values.get("target"))
     if on is None:
         if values.get("processes") is not None:
-            raise UsageError("`processes` is the number of workers of `on`: give `on` too, or leave it out")
+            raise UsageError(
+                "`processes` is the largest number of workers of `on`: give `on`, too, or leave out `processes`"
+            )
         if is_url(passages):
-            raise UsageError(f"{passages}: a URL is read with `on` alone: give it, or copy the file to this machine")
+            raise UsageError(f"{passages}: a URL can be read only with `on`: add it, or copy the file to this machine")
         return
     check_address(on)
     if values.get("dry_run"):
-        raise UsageError("`dry_run` estimates the time in this process: leave out `on`")
+        raise UsageError("`dry_run` estimates the time of a single process, without Ray: leave out `on`")
     if values.get("samples") is not None:
-        raise UsageError("`samples` are drawn in this process: leave out `on`, or give them afterwards, without it")
+        raise UsageError(
+            "`samples` cannot be combined with `on`: run this without `samples`, and afterwards with `samples` and "
+            "without `on`, in the same folder"
+        )
     if target.startswith(ENDPOINT):
-        raise UsageError(f"{target}: a single process asks a model behind an endpoint: leave out `on`")
+        raise UsageError(f"{target}: workers cannot compute a model behind an endpoint: leave out `on`")

@@ -9,7 +9,7 @@ from ..errors import UsageError
 
 __all__ = ["INPUTS", "column_of", "refuse_columns"]
 
-INPUTS = ("candidates", "members", "nonmembers", "passages", "shots", "population")
+INPUTS = ("candidates", "members", "nonmembers", "passages", "shots", "population", "texts", "rephrased")
 """Parameters of commands that name an input of passages."""
 ALIKE = 0.75
 """From this likeness to the name of an input, what precedes '=' is taken for a misspelt input."""

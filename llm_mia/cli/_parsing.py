@@ -70,10 +70,15 @@ class CheckedCommand(TyperCommand):
             surplus = [error]
         faults += [*_repeated(order), *_standard_input_twice(self.params, ctx.params)]
         faults += surplus
-        faults += faults_of(self.name or "", {name: value for name, value in ctx.params.items() if value != ""})
+        faults += faults_of(_typed_name(ctx), {name: value for name, value in ctx.params.items() if value != ""})
         if faults:
             raise Faults(faults, ctx.command_path)
         return rest
+
+
+def _typed_name(ctx: Any) -> str:
+    """The name of the command as it is typed after ``llm-mia``: ``audit``, ``canary make``."""
+    return str(ctx.command_path).partition(" ")[2]
 
 
 def _collect_faults(parameter: Any) -> None:

@@ -75,11 +75,11 @@ def _refusal(typed: Sequence[str]) -> str | None:
     """Why several processes cannot run the command; None where they can."""
     if typed[0] not in (SHARED, "--help", "-h", "--version"):
         return (
-            f"several processes compute the passes of 'llm-mia {SHARED}' alone: run that with accelerate, and then "
-            f"'llm-mia {typed[0]}' by itself on the same folder, where it reuses the signals"
+            f"only 'llm-mia {SHARED}' runs in several processes: run that with accelerate, and then "
+            f"'llm-mia {typed[0]}' without it: 'llm-mia guide machines' shows how it reuses the signals"
         )
     if any(word.partition("=")[0] == "--on" for word in typed[1:]):
-        return "accelerate has started several processes, and --on names another way to do so: use one of the two"
+        return "accelerate has started several processes, and --on starts others: leave out --on, or accelerate"
     if "-" in typed[1:]:
-        return "several processes cannot share the standard input: write the passages to a file, and name it"
+        return "several processes cannot all read the standard input: write the passages to a file, and name that"
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from ._audit import audit, demo, validate
+from ._canary import draw, make, verify
 from ._collection import collection
 from ._commands import calibrate, evaluate, flag
 from ._defend import defend
@@ -14,6 +15,7 @@ from ._gate import gate
 from ._guard import guard
 from ._guide import guide
 from ._monitor import monitor, registry
+from ._paired import canary_test, paired
 from ._parsing import CheckedCommand
 from ._perplexity import perplexity
 from ._report import report
@@ -35,7 +37,19 @@ def register(app: typer.Typer) -> None:
     app.command(cls=CheckedCommand)(guard)
     for of_log in (monitor, registry):
         app.command(cls=CheckedCommand)(with_groups(of_log))
+    canary = typer.Typer(
+        name="canary",
+        help="Evidence by design: of each document publish a variant that is drawn at random, for an exact p-value.",
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    canary.command(cls=CheckedCommand)(with_groups(make))
+    canary.command(cls=CheckedCommand)(draw)
+    canary.command("test", cls=CheckedCommand)(with_groups(canary_test))
+    canary.command(cls=CheckedCommand)(verify)
+    app.add_typer(canary)
     app.command(cls=CheckedCommand)(guide)
     app.command(cls=CheckedCommand)(schema)
+    app.command(cls=CheckedCommand)(with_groups(paired))
     for other in (perplexity, attacks, frequencies, demo):
         app.command(cls=CheckedCommand)(with_groups(other))

@@ -56,9 +56,10 @@ def score(
         typer.Option(
             "--on",
             metavar="CLUSTER",
-            help="Where the passes are computed: ray (several processes of this machine), or ray://HOST:PORT (the "
-            "workers of a cluster). Passages may then be a URL (s3://, gs://, https://). See 'llm-mia guide machines'.",
-            show_default="in this process",
+            help="Compute with several workers, by Ray: ray (on this machine) or ray://HOST:PORT (on a cluster). "
+            "Passages may then be a URL (s3://, gs://, https://). See 'llm-mia guide machines', which also shows "
+            "accelerate.",
+            show_default="without Ray, in this process",
             rich_help_panel=CLUSTERS,
         ),
     ] = None,
@@ -67,7 +68,7 @@ def score(
         typer.Option(
             min=1,
             metavar="COUNT",
-            help="With --on: most workers, each of which holds the model.",
+            help="With --on: largest number of workers. Each needs memory for the model.",
             show_default="one for each CUDA device, or for each processor where there is none",
             rich_help_panel=CLUSTERS,
         ),

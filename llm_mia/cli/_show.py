@@ -20,7 +20,8 @@ def show(
         Path,
         typer.Argument(
             metavar="RUN",
-            help="A folder of results: of 'llm-mia audit', 'extract', 'gate', 'shadow', 'defend' or 'monitor'.",
+            help="A folder of results: of 'llm-mia audit', 'extract', 'gate', 'shadow', 'defend', 'monitor', "
+            "'canary test' or 'paired'.",
             show_default=False,
         ),
     ],
@@ -42,7 +43,7 @@ def show(
     ] = False,
     as_json: opt.Json = False,
 ) -> None:
-    """Print the result in a folder again (of audit, extract, gate, shadow, defend, monitor), or its details."""
+    """Print the result in a folder again, or its details: of a command that leaves a folder of results."""
     if not run.is_dir():
         raise RunDirectoryError(f"{run}: no such folder")
     if decisions:
@@ -59,11 +60,21 @@ def show(
         _show_defenses(run, details, as_json)
     elif (run / "monitor.json").is_file():
         _show_monitor(run, details, as_json)
+    elif (run / "canary.json").is_file():
+        _show_canary_test(run, details, as_json)
+    elif (run / "paired.json").is_file():
+        _show_paired(run, details, as_json)
+    elif (run / "scores.parquet").is_file():
+        raise RunDirectoryError(
+            f"{run}: holds scores (scores.parquet), and no decision: go on with 'llm-mia evaluate' or 'calibrate' "
+            "on this folder, or, where an audit was stopped, repeat its command"
+        )
     else:
         raise RunDirectoryError(
-            f"{run}: holds no audit.json, gate.json, extraction.json, shadows.json, defences.json or monitor.json, so "
-            "there is no result: repeat the command that began this run, or name the folder of a finished run of "
-            "'llm-mia audit', 'extract', 'gate', 'shadow', 'defend' or 'monitor'"
+            f"{run}: holds no audit.json, gate.json, extraction.json, shadows.json, defences.json, monitor.json, "
+            "canary.json or paired.json, so there is no result: repeat the command that began this run, or name the "
+            "folder of a finished run of 'llm-mia audit', 'extract', 'gate', 'shadow', 'defend', 'monitor', "
+            "'canary test' or 'paired'"
         )
 
 
@@ -147,3 +158,25 @@ def _show_monitor(run: Path, details: bool, as_json: bool) -> None:
         show_json(monitor_summary(result))
     else:
         print_result(monitor_details(result, spelled) if details else monitor_screen(result, spelled))
+
+
+def _show_canary_test(run: Path, details: bool, as_json: bool) -> None:
+    from ..canary import read_canary_test
+    from ..report import canary_details, canary_screen, canary_summary
+
+    result = read_canary_test(run)
+    if as_json:
+        show_json(canary_summary(result))
+    else:
+        print_result(canary_details(result, spelled) if details else canary_screen(result, spelled))
+
+
+def _show_paired(run: Path, details: bool, as_json: bool) -> None:
+    from ..canary import read_paired
+    from ..report import paired_details, paired_screen, paired_summary
+
+    result = read_paired(run)
+    if as_json:
+        show_json(paired_summary(result))
+    else:
+        print_result(paired_details(result, spelled) if details else paired_screen(result, spelled))

@@ -12,6 +12,7 @@ from typing import Any
 
 __all__ = [
     "FUNCTIONS",
+    "commands_by_name",
     "named_in",
     "options_elsewhere",
     "options_of",
@@ -26,7 +27,9 @@ __all__ = [
 FUNCTIONS = {
     "calibrate": "'llm-mia calibrate'",
     "count_frequencies": "'llm-mia frequencies'",
+    "draw_canaries": "'llm-mia canary draw'",
     "flag_documents": "'llm-mia flag TABLE --documents'",
+    "make_canaries": "'llm-mia canary make'",
     "score_to_disk": "'llm-mia score'",
 }
 """The command that does what a function of the library does."""
@@ -36,6 +39,15 @@ _elsewhere: ContextVar[Mapping[str, str] | None] = ContextVar("elsewhere", defau
 _options: ContextVar[Mapping[str, str] | None] = ContextVar("options", default=None)
 _typed: ContextVar[Sequence[str]] = ContextVar("typed", default=())
 _inputs: ContextVar[dict[str, str] | None] = ContextVar("inputs", default=None)
+
+
+def commands_by_name(group: Any) -> dict[str, Any]:
+    """The commands of *group* (click's) by what is typed for them; those of a group in it, such as ``canary make``."""
+    named: dict[str, Any] = {}
+    for name, command in group.commands.items():
+        inner = commands_by_name(command) if hasattr(command, "commands") else {}
+        named |= {f"{name} {each}": of_group for each, of_group in inner.items()} or {name: command}
+    return named
 
 
 def options_of(command: Any) -> dict[str, str]:

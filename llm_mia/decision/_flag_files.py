@@ -1,4 +1,4 @@
-"""The decisions on candidates in a Parquet file: without loss, and of millions a part is in memory at a time."""
+"""Writes and reads the decisions on candidates as a Parquet file, without loss; only a part is in memory at a time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FIXED = {
     "flagged": "bool",
     "reason": "string",
 }
-"""Column → type; the columns that the input gave come after these."""
+"""Columns with their types; columns of the input follow them."""
 TYPES: dict[type, ColumnType] = {
     str: ColumnType.STRING,
     bool: ColumnType.BOOL,
@@ -69,12 +69,12 @@ def write_flag_rows(path: Path, rows: FlagRows) -> None:
 
 
 def read_flag_rows(path: Path, attack: str) -> FlagRows:
-    """The decisions by *attack* that `write_flag_rows` has written to the file *path*."""
+    """The decisions by *attack* in the file *path*, which `write_flag_rows` wrote."""
     table = Columns.of_parquet(path)
     ids = strings_of(path, table, "id", str)
     limits = table.numbers("limit")
     if len(limits) and (limits == limits[0]).all():
-        limits = np.broadcast_to(limits[0], len(limits))  # of millions a single number
+        limits = np.broadcast_to(limits[0], len(limits))  # a single number, not a copy for each row
     return FlagRows(
         attack=attack,
         ids=ids,
@@ -104,7 +104,7 @@ def _figures(values: NDArray[np.float64]) -> pa.Array:
 
 
 def _reasons(piece: pa.Array) -> NDArray[np.int8]:
-    """The positions of the reasons of a piece in `REASONS`."""
+    """For each reason in *piece*, its position in `REASONS`."""
     encoded = piece.dictionary_encode()
     numbers_of = np.array([*(REASONS.index(Reason(code)) for code in encoded.dictionary.to_pylist()), 0], np.int8)
     return np.asarray(numbers_of[filled(encoded.indices, len(numbers_of) - 1)])

@@ -66,8 +66,8 @@ class DescribedModel:
     def sample(self, *_: object, **__: object) -> list[list[str]]:
         """Refused: the process that leads holds no model."""
         raise UsageError(
-            "the workers of a cluster compute signals, and continue no texts: run this without `samples`, and then "
-            "with `samples` and without `on`, in the same folder"
+            "the workers of a cluster write no continuations: run this without `samples`, and afterwards with "
+            "`samples` and without `on`, in the same folder"
         )
 
 

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..errors import MissingExtraError, UsageError, WorkerError
@@ -50,14 +51,18 @@ def connected(on: str | None, processes: int | None) -> Iterator[Cluster]:
         check_address(on)
     if processes is not None and processes < 1:
         raise UsageError(f"`processes` is {processes}: it must be at least 1")
+    if on not in (None, "ray"):
+        _use_token()
     ray = _ray()
     if ray.is_initialized():
         if on is not None:
-            raise UsageError("this process is connected to a Ray cluster already: leave out `on` to use that")
+            raise UsageError("this process is already connected to a Ray cluster: to use that, give None as `on`")
         yield _resources(ray, processes)
         return
     if on is None:
-        raise UsageError("this process is connected to no Ray cluster: give `on`, or call ray.init first")
+        raise UsageError(
+            "`on` is None, but this process is connected to no Ray cluster: name `on`, or call ray.init first"
+        )
     with _unchanged_handlers():
         if on == "ray":
             _start(ray, processes)
@@ -82,6 +87,13 @@ def _ray() -> Any:
     return ray
 
 
+def _use_token() -> None:
+    """Send the token of a cluster, where there is one: the client of Ray does so only where this variable is set."""
+    named = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    if named or (Path.home() / ".ray" / "auth_token").is_file():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
 def _silence(ray: Any) -> None:
     """Keep Ray from printing to standard output when a worker ends; nothing public does so."""
     worker: Any = getattr(getattr(ray, "_private", None), "worker", None)
@@ -91,6 +103,8 @@ def _silence(ray: Any) -> None:
 
 def _start(ray: Any, processes: int | None) -> None:
     """Start a cluster on this machine, which ends with this process."""
+    # By default Ray gives its workers the lowest priority, so any other program would delay the command.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     for attempt in range(ATTEMPTS):
         try:
             ray.init(
@@ -105,8 +119,8 @@ def _start(ray: Any, processes: int | None) -> None:
             ray.shutdown()
             if attempt + 1 == ATTEMPTS:
                 raise WorkerError(
-                    f"Ray does not start on this machine ({_line(error)}): leave out `on`, or look into the logs of "
-                    "its last session"
+                    f"Ray did not start on this machine ({_line(error)}): see the logs of its last session; "
+                    "without Ray, a single process computes the same scores"
                 ) from error
         else:
             return
@@ -118,17 +132,19 @@ def _connect(ray: Any, address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), REACHED_WITHIN).close()
     except (OSError, OverflowError) as error:
         raise WorkerError(
-            f"no Ray cluster is reached at {address} ({error}): check the address and the port, which is the one of "
-            "the Ray client server (10001)"
+            f"no Ray cluster answers at {address} ({error}): check the address; the port is that of the Ray client "
+            "server, by default 10001"
         ) from None
     try:
-        ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL)
     except ImportError:
         raise MissingExtraError("the client of Ray", PIP_LINE) from None
     except Exception as error:
         raise WorkerError(
-            f"the Ray cluster at {address} does not take this process ({_line(error)}): use the versions of Ray and "
-            "Python that the cluster has, and the port of the Ray client server (10001)"
+            f"the Ray cluster at {address} refused the connection ({_line(error)}): this machine needs the versions of "
+            "Ray and Python and the token of the cluster, and the port of its Ray client server, by default 10001"
         ) from error
 
 

@@ -54,7 +54,7 @@ def shared_by_ray(
         except lost as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise WorkerError(
-                f"the connection to the Ray cluster is lost ({lines[0]}); what is finished is kept: run the same "
+                f"the connection to the Ray cluster was lost ({lines[0]}); what is finished is kept: run the same "
                 "command again"
             ) from error
         finally:
@@ -114,8 +114,8 @@ class RaySharing:
             return ray.put(backend)
         except (TypeError, AttributeError, ValueError) as error:
             raise UsageError(
-                f"model {backend.info.id!r}: it is in memory, and cannot be sent to the workers "
-                f"({str(error).splitlines()[0]}): give its name, so that each of them loads it"
+                f"model {backend.info.id!r} is in memory, and cannot be sent to the workers "
+                f"({str(error).splitlines()[0]}): name its folder or its id on the hub, so that each worker loads it"
             ) from None
 
     def end_passes(self) -> None:
@@ -124,7 +124,7 @@ class RaySharing:
     def _crew_of_all(self) -> RayCrew:
         if self._crew is None:
             workers = self._cluster.workers
-            report_activity(self._progress, f"starting {workers:,} worker{'' if workers == 1 else 's'} of Ray")
+            report_activity(self._progress, f"starting {workers:,} Ray worker{'' if workers == 1 else 's'}")
             self._crew = RayCrew(workers, self._cluster.cards, str(Path.cwd()))
         return self._crew
 

@@ -38,7 +38,7 @@ def shared_by_accelerate() -> Iterator[Ranks]:
             greetings: list[Greeting] = gather_object([greeting])
         except RuntimeError as error:
             raise WorkerError(
-                f"a process has ended before its passes began ({error}); run the same command again"
+                f"a process ended before the first pass began ({error}): run the same command again"
             ) from None
         return greetings
 

@@ -181,8 +181,8 @@ class RayCrew:
             return
         if time.monotonic() - self._waits_since > PATIENCE:
             raise WorkerError(
-                f"the cluster has given no worker for {PATIENCE:.0f} s: other jobs hold its processors or cards, or "
-                "its machines have been removed; what is finished is kept"
+                f"the cluster has started no worker for {PATIENCE:.0f} s: other jobs use its processors or cards, or "
+                "its machines were removed; what is finished is kept: run the same command again later"
             )
 
     # Questions
@@ -243,7 +243,9 @@ def _refuse_other_version(version: str, host: str) -> None:
 def _refuse_failed(error: Any) -> NoReturn:
     cause = getattr(error, "cause", None) or error
     lines = str(cause).strip().splitlines() or [""]
-    raise WorkerError(f"a worker of the cluster failed: {type(cause).__name__}: {lines[-1]}") from error
+    raise WorkerError(
+        f"a worker of the cluster failed: {type(cause).__name__}: {lines[-1]}; what is finished is kept"
+    ) from error
 
 
 def _early_end(method: str, error: Exception | None) -> WorkerError:
@@ -251,11 +253,11 @@ def _early_end(method: str, error: Exception | None) -> WorkerError:
     if "No module named" in text:
         return WorkerError(
             f"the workers of the cluster cannot import llm_mia, or a package that it needs: install llm-mia "
-            f"{__version__} on all of its machines"
+            f"{__version__} on all machines of the cluster"
         )
     lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
-    doing = {"greet": "start", "prepare": "load the model"}.get(method, "read the texts")
+    doing = {"greet": "started", "prepare": "loaded the model"}.get(method, "read the texts")
     return WorkerError(
-        f"the workers of the cluster end, one after another, while they {doing} ({lines[0]}): give them more memory, "
-        "or a model that they can load"
+        f"the workers of the cluster ended one after another while they {doing} ({lines[0]}): give them more "
+        "memory (fewer `processes`), or a model that they can load"
     )

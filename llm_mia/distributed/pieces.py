@@ -122,9 +122,9 @@ def _leave_out(work: SharedPass, task: RangeTask, number: int) -> None:
     passage = task.passages[0]
     if number > MOST_LEFT_OUT:
         raise WorkerError(
-            f"the workers end on more than {MOST_LEFT_OUT} passages of the pass {work.name}, each time that they "
-            f"compute them (the last: {passage.id!r}, {passage.where}): look for the cause in the model, or in the "
-            "memory of the workers; what is finished is kept"
+            f"more than {MOST_LEFT_OUT} passages of the pass {work.name} end every worker that computes them (the "
+            f"last: {passage.id!r}, {passage.where}): the cause is probably the model, or too little memory (try fewer "
+            "`processes`); what is finished is kept"
         )
     work.leave_out(task.first, passage)
 

@@ -1,6 +1,14 @@
 """An audit → what people and machines read."""
 
 from ._attacks import attack_details, attacks_table
+from ._canary import (
+    canary_details,
+    canary_screen,
+    canary_summary,
+    paired_details,
+    paired_screen,
+    paired_summary,
+)
 from ._cells import percent
 from ._choices import CHOICES, Choice, choice_details
 from ._decisions import (
@@ -55,6 +63,9 @@ __all__ = [
     "by_shadows",
     "calibration_lines",
     "calibration_summary",
+    "canary_details",
+    "canary_screen",
+    "canary_summary",
     "choice_details",
     "collection_screen",
     "collection_summary",
@@ -91,6 +102,9 @@ __all__ = [
     "monitor_screen",
     "monitor_summary",
     "note_words",
+    "paired_details",
+    "paired_screen",
+    "paired_summary",
     "percent",
     "read_results",
     "report_html",

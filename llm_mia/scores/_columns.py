@@ -1,4 +1,4 @@
-"""The columns of a table in pieces, which are read from a large Parquet file when they are wanted."""
+"""Columns of a table in pieces, which are read from a large Parquet file only when they are needed."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ __all__ = ["Columns", "StoredScores", "StoredValues", "filled", "taken"]
 T = TypeVar("T")
 Floats = NDArray[np.float64]
 IN_MEMORY = 1 << 26
-"""Bytes of a Parquet file up to which it is read as a whole."""
+"""A Parquet file of at most so many bytes is read as a whole."""
 BLOCK = 1 << 16
-"""Values that are objects of Python at the same time."""
+"""Largest number of values that are Python objects at the same time."""
 HELD = 1 << 23
-"""Scores that are in memory at the same time, unless a single column has more."""
+"""Largest number of scores in memory at the same time, unless a single column has more."""
 
 
 class Columns:
@@ -48,7 +48,7 @@ class Columns:
 
     @classmethod
     def of(cls, source: Path, table: pa.Table) -> Columns:
-        """Those of a table in memory, which was read from the file *source*, in a single piece."""
+        """The columns of a table in memory, which was read from the file *source*, in a single piece."""
         whole = table.combine_chunks()
 
         def read(name: str, _: int) -> pa.Array:
@@ -59,7 +59,7 @@ class Columns:
 
     @classmethod
     def of_parquet(cls, path: Path) -> Columns:
-        """Those of a Parquet file; of a large file no more than a group of rows is in memory."""
+        """The columns of a Parquet file; of a large file, at most one row group is in memory."""
         from pyarrow import parquet
 
         file = parquet.ParquetFile(path)
@@ -126,7 +126,7 @@ def filled(piece: pa.Array, missing: float) -> NDArray[Any]:
 
 
 class StoredValues(Sequence[T], Generic[T]):
-    """The values of a column, of which those of a single piece are objects of Python at the same time."""
+    """The values of a column; at any time, only values of a single piece are Python objects."""
 
     __slots__ = ("_columns", "_convert", "_held", "_name")
 
@@ -143,7 +143,7 @@ class StoredValues(Sequence[T], Generic[T]):
                 yield self._convert(piece[first : first + BLOCK], start + first)
 
     def stored(self, number: int) -> pa.Array:
-        """What the values of a piece are made of."""
+        """The values of a piece as they are stored."""
         return self._columns.piece(self._name, number)
 
     def _piece(self, number: int) -> pa.Array:
@@ -165,7 +165,7 @@ class StoredValues(Sequence[T], Generic[T]):
         return self._range(bisect_right(self._columns.starts, row) - 1, row, row + 1)[0]
 
     def at(self, places: NDArray[np.integer[Any]]) -> list[T]:
-        """The values in these rows; where they ascend, each piece is read once."""
+        """The values in these rows; where the rows ascend, each piece is read once."""
         if len(places) < 2 or (np.diff(places) < 0).any():
             return [self[row] for row in places.tolist()]
         values: list[T] = []
@@ -225,7 +225,7 @@ class _Taken(Sequence[T], Generic[T]):
 
 
 def taken(values: Sequence[T], rows: NDArray[np.intp]) -> Sequence[T]:
-    """The values in these *rows*: a list, unless they are too many to be objects of Python."""
+    """The values in these *rows*: a list, unless there are too many for a list of Python objects."""
     if isinstance(values, SharedNames):
         return cast("Sequence[T]", values.take(rows))
     if len(rows) > BLOCK and isinstance(values, StoredValues | _Taken):
@@ -234,7 +234,7 @@ def taken(values: Sequence[T], rows: NDArray[np.intp]) -> Sequence[T]:
 
 
 class StoredScores(Mapping[str, Floats]):
-    """Scores by attack, which are read when they are wanted; those of a large table are forgotten after the next."""
+    """Scores by attack, which are read when they are needed; a large table keeps in memory only those read last."""
 
     def __init__(
         self,
@@ -264,7 +264,7 @@ class StoredScores(Mapping[str, Floats]):
 
 @contextlib.contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Turns an error of Arrow into a `ScoresError` of a single line."""
+    """Raises a `ScoresError` of a single line in place of an error of Arrow."""
     import pyarrow as pa
 
     try:

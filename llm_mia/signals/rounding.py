@@ -1,4 +1,4 @@
-"""How far the precision of a model changes its signals: compared with float32 on the beginnings of some passages."""
+"""Measures how far the precision of a model changes its signals, against float32, on the beginnings of passages."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from ._progress import Progress, report_activity
 __all__ = ["beginnings", "measure_rounding", "takes_too_long"]
 
 TOKENS, LONGEST = 512, 64
-"""Tokens that are compared, and most tokens of a passage: several passages are needed for the change of a mean."""
+"""Tokens that are compared in all, and at most of each passage: the change of a mean needs several passages."""
 MOST_PASSAGES = 64
 LEAST_SECONDS, SHARE = 2.5, 0.05
-"""The comparison may take this share of the run, and these seconds in any case."""
+"""The comparison may take this share of the time of the run, or so many seconds where that is more."""
 SLOWER = 3.0
-"""How many times as long a computation takes in float32, where the loading of the model has not measured it."""
+"""How many times as long float32 takes, where that was not measured when the model was loaded."""
 
 
 def measure_rounding(
@@ -34,15 +34,15 @@ def measure_rounding(
 ) -> RoundingRecord | None:
     """How far the precision of *backend* changes its signals of the passages of *planned*.
 
-    The texts are the beginnings of the first passages of each input, since rounding depends on the text: a token that
-    the model expects changes less than others. The same passages give the same figures.
+    The beginnings of the first passages of each source are compared, because the effect of rounding depends on the
+    text: a token that the model expects changes less than others. The same passages give the same figures.
 
     Args:
         backend: the model, as it computes the passes.
-        role: its role; only the target is measured, since loading another model in float32 takes as long again.
+        role: its role; only the target is compared, because loading each further model in float32 takes as long again.
         planned: its passes.
         loading: the seconds that it took to load.
-        progress: is shown that a comparison is made.
+        progress: called when the comparison begins.
 
     Returns:
         None where the model computes in float32, or gives no model in float32 to compare with.
@@ -57,12 +57,12 @@ def measure_rounding(
         return _measure(backend, inputs, loading)
     except MemoryError:
         return RoundingRecord(skipped="memory")
-    except LlmMiaError:  # of a passage that the model fails on, the pass says which it is
+    except LlmMiaError:  # if the model fails on a passage, the pass names it
         return RoundingRecord(skipped="refused")
 
 
 def _measure(backend: Comparable, inputs: Sequence[Inputs], loading: float) -> RoundingRecord | None:
-    """The comparison; None where no passage has a scored token."""
+    """The result of the comparison; None where no passage has a scored token."""
     passages, windows, tokens = beginnings(backend, inputs[0])
     if not windows:
         return None
@@ -104,8 +104,8 @@ def _computed_in_time(
 ) -> list[TokenSignals] | None:
     """The signals of *windows*; None where the comparison takes too long for a run that is *times* as large.
 
-    To load the float32 model takes about as long as the model took: the files are the same. The first window is
-    computed twice: the first time, code is generated.
+    To load the model in float32 takes about as long as before: the files are the same. The first window is computed
+    twice, because the first time includes the generation of code.
     """
     slower = _slower(backend.info)
     backend.score(windows[:1])
@@ -117,7 +117,7 @@ def _computed_in_time(
 
 
 def _slower(model: ModelRecord) -> float:
-    """How many times as long float32 takes, as the choice of the precision measured it; else `SLOWER`."""
+    """How many times as long float32 takes: as it was measured for the choice of the precision, else `SLOWER`."""
     choice = model.dtype_choice
     if choice is None or choice.float32_gflops is None or choice.bfloat16_gflops is None:
         return SLOWER

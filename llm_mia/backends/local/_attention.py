@@ -30,7 +30,8 @@ class QuickAttention:
     def __init__(self, model: Any, device: torch.device) -> None:
         self._model = model
         fused = getattr(model.config, "_attn_implementation", None) == "sdpa"
-        self._applies = fused and device.type == "cpu" and model.dtype == torch.bfloat16
+        self._may_apply = fused and device.type == "cpu" and model.dtype == torch.bfloat16
+        self._applies = False
 
     @contextmanager
     def within(self, tokens: int) -> Iterator[None]:
@@ -45,15 +46,16 @@ class QuickAttention:
             self._model.set_attn_implementation("sdpa")
 
     def check(self, ids: Tensor, expected: Tensor, tolerance: float) -> None:
-        """Leave the model as it is, where the products give other logits.
+        """From now on have the model compute products, if they give the same logits; else leave it as it is.
 
         Args:
             ids: token ids, shape (1, n).
             expected: their logits by the fused attention, shape (1, n, vocabulary).
             tolerance: the largest difference of the logits of a token that is rounding, as a share of their norm.
         """
-        if not self._applies:
+        if not self._may_apply:
             return
+        self._applies = True
         try:
             with self.within(ids.shape[1]):
                 logits = self._model(input_ids=ids, use_cache=False).logits.float()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ...errors import ModelError
 from ..moments import Head
@@ -34,8 +35,14 @@ def checked_head(forward: Forward, model: Any, device: torch.device, tolerance: 
     if bool((expected.isnan() | expected.isposinf()).any()):  # −∞ is right for a token that the model excludes
         raise ModelError("its logits are not numbers: its weights are damaged, or exceed the range of the `dtype`")
     refuse_looking_ahead(model, ids, tolerance)
-    forward.attention.check(ids, expected, tolerance)
     forward.try_twice_the_length(ids, expected, tolerance)
+    head = _head(forward, model, ids, expected, tolerance * spread)
+    forward.attention.check(ids, expected, tolerance)  # last, so that all that is compared above is computed alike
+    return head
+
+
+def _head(forward: Forward, model: Any, ids: Tensor, expected: Tensor, tolerance: float) -> Head | None:
+    """The head of *model*, where it gives the *expected* logits up to *tolerance*."""
     head = None if model.base_model is model else Head.of(model)
     if head is None:
         return None
@@ -43,5 +50,5 @@ def checked_head(forward: Forward, model: Any, device: torch.device, tolerance: 
     if states.shape[-1] != head.weight.shape[-1]:  # ELECTRA has a layer between the two
         return None
     logits = head.logits(states)[None].float().to(expected.device)
-    same = logits.shape == expected.shape and float((logits - expected).abs().max()) <= tolerance * spread
+    same = logits.shape == expected.shape and float((logits - expected).abs().max()) <= tolerance
     return head if same else None

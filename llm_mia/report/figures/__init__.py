@@ -9,6 +9,7 @@ function                what it shows
 `power`                 the flags to expect, by the share of the candidates that was trained on
 `baselines`             the AUROC of every attack, and of classifiers that never saw the model
 `heat_map`              the tokens of a passage, coloured by log-likelihood
+`canary`                of a test of canaries instead: the sum, and those of other draws
 `defenses`              of defences instead of an audit: what leaks against the perplexity of held-out texts
 
 Each takes an audit, draws on the Axes *ax* or on those of a new figure, and returns them; ``.figure.savefig`` writes a
@@ -16,6 +17,7 @@ file. They compute nothing: what they show is in the records, or is computed in 
 `llm_mia.decision`. `page_figures` gives all of them as SVG for the page, `write_figures` writes them into a folder.
 """
 
+from ._canary import canary, write_canary_figure
 from ._defenses import defenses, write_defenses_figure
 from ._display import Figure
 from ._drawing import (
@@ -38,6 +40,7 @@ __all__ = [
     "LIGHT",
     "Figure",
     "baselines",
+    "canary",
     "defenses",
     "documents",
     "false_positives",
@@ -48,6 +51,7 @@ __all__ = [
     "power",
     "roc",
     "scores",
+    "write_canary_figure",
     "write_defenses_figure",
     "write_figures",
 ]

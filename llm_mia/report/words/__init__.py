@@ -3,6 +3,15 @@
 from ._answer import Answer, Outcome
 from ._answering import answer_of, flags_answer
 from ._audit_by_shadows import HEADER, SHADOW_ASSUMPTION, by_shadows, name_sets, shadow_facts, shadow_rows
+from ._canary import (
+    CANARY_TITLE,
+    canary_answer,
+    canary_figure_words,
+    canary_notes,
+    paired_answer,
+    paired_notes,
+    unused_words,
+)
 from ._collections import collection_finding, collection_lines, collection_size, power_title
 from ._comparisons import comparison_facts, p_words, role_words, sensitivity_words
 from ._controls import ControlRow, control_rows
@@ -64,6 +73,7 @@ from ._history import control_words, entry_words
 from ._monitor import alert_sentence, blind_sentences, fault_sentence, monitor_answer, reason_words
 from ._notes import ASSUMPTION, note_words, notes_words
 from ._other_answers import collection_answer, evaluation_answer, validity_answer
+from ._sealing import drawn_lines, sealed_lines, sealing_summary, verified_lines, verified_summary
 from ._shadows import shadows_answer, shadows_next, shadows_notes, shadows_work
 from ._two_runs import NO_CAUSE, comparison_rows, matched_words, perplexity_words, run_heads, run_words, two_runs_lines
 from ._validity import (
@@ -82,6 +92,7 @@ from ._verbatim import span_words, verbatim_words
 __all__ = [
     "ANSWERS",
     "ASSUMPTION",
+    "CANARY_TITLE",
     "DEFENSES_TITLE",
     "HEADER",
     "NO_BREAK",
@@ -99,6 +110,9 @@ __all__ = [
     "blind_sentences",
     "blinded_attacks",
     "by_shadows",
+    "canary_answer",
+    "canary_figure_words",
+    "canary_notes",
     "category_lines",
     "collection_answer",
     "collection_finding",
@@ -114,6 +128,7 @@ __all__ = [
     "defense_notes",
     "defenses_answer",
     "defenses_figure_words",
+    "drawn_lines",
     "entry_words",
     "epsilon_words",
     "evaluation_answer",
@@ -148,6 +163,8 @@ __all__ = [
     "note_words",
     "notes_words",
     "p_words",
+    "paired_answer",
+    "paired_notes",
     "perplexity_change",
     "perplexity_words",
     "power_title",
@@ -158,6 +175,8 @@ __all__ = [
     "rule_words",
     "run_heads",
     "run_words",
+    "sealed_lines",
+    "sealing_summary",
     "selection_words",
     "sensitivity_words",
     "shadow_facts",
@@ -177,10 +196,13 @@ __all__ = [
     "two_runs_lines",
     "unbroken",
     "unscored_words",
+    "unused_words",
     "validity_answer",
     "validity_meaning",
     "verbatim_words",
     "verdict_words",
+    "verified_lines",
+    "verified_summary",
     "void_basis",
     "void_note",
     "weakest_words",

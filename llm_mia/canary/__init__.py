@@ -1,0 +1,71 @@
+"""Evidence by design: of each document several variants, one of which, drawn at random, is published.
+
+If a model was trained on the public variants, it prefers them to those that stayed sealed. The p-value is exact, and
+nothing is assumed of the texts. `run_paired_test` is for texts of which a published and a withheld version exist
+without a draw; it rests on a model that knows neither.
+"""
+
+from ._counted_tests import CountedTest, holm_adjusted
+from ._make import WrittenCanaries, draw_canaries, make_canaries
+from ._manifest import CanaryKind, Manifest, Sealed, SealedDocument, read_sealed
+from ._paired_test import run_paired_test
+from ._pairs import Pair, read_pairs
+from ._results import (
+    CanaryDocument,
+    CanaryResult,
+    PairedDocument,
+    PairedResult,
+    PlaceboTest,
+    UnusedBecause,
+    UnusedText,
+    read_canary_test,
+    read_paired,
+)
+from ._sealing import commitment_of, drawn_variant, leaf_of, merkle_root
+from ._sign_flips import FlipTest, document_sums, flip_test, least_documents
+from ._statistic import DrawTest, Histogram, differences_of, draw_test, redrawn
+from ._testing import run_canary_test
+from ._traps import SentenceRule
+from ._verify import Verification, verify_canaries
+
+__all__ = [
+    "CanaryDocument",
+    "CanaryKind",
+    "CanaryResult",
+    "CountedTest",
+    "DrawTest",
+    "FlipTest",
+    "Histogram",
+    "Manifest",
+    "Pair",
+    "PairedDocument",
+    "PairedResult",
+    "PlaceboTest",
+    "Sealed",
+    "SealedDocument",
+    "SentenceRule",
+    "UnusedBecause",
+    "UnusedText",
+    "Verification",
+    "WrittenCanaries",
+    "commitment_of",
+    "differences_of",
+    "document_sums",
+    "draw_canaries",
+    "draw_test",
+    "drawn_variant",
+    "flip_test",
+    "holm_adjusted",
+    "leaf_of",
+    "least_documents",
+    "make_canaries",
+    "merkle_root",
+    "read_canary_test",
+    "read_paired",
+    "read_pairs",
+    "read_sealed",
+    "redrawn",
+    "run_canary_test",
+    "run_paired_test",
+    "verify_canaries",
+]

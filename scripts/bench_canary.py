@@ -1,0 +1,130 @@
+"""Measure canaries: .venv/bin/python scripts/bench_canary.py [--only null power] [--work FOLDER] [--repeats N …].
+
+null   1,000 redrawn manifests against the scores of the embedded model, which was trained on no variant
+power  the embedded model is fine-tuned (LoRA, one epoch) on the published variants of documents, among other texts
+
+Prints a table and writes it, also as JSON, to scripts/results/canary.*; with *--only* these alone are replaced.
+Scores, models and the cells of the section power stay in *--work*: the same command continues, and cells can be run in
+pieces, such as ``--only power --repeats 8 --seeds 3``. The table has all cells of the last command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from benchmarks.canary_trials import KINDS, Cell, null_p_values, power_cells, scored, variants_of
+from benchmarks.figures import Figure, save
+
+from llm_mia.backends import embedded
+from llm_mia.metrics import clopper_pearson
+
+RESULTS = Path(__file__).parent / "results"
+LEVELS = (0.01, 0.05)
+ATTACKS = ("loss", "min_k++")
+NULL_KINDS = ("alike", "unlike")
+FAULT = 0.2
+"""Share of documents of which the likeliest variant is published, as a planted fault."""
+POWER_LEVEL, GOAL = 0.01, 0.8
+ABOUT = (
+    "Texts: Python's language reference; 8 variants of each. Null: intervals are exact (Clopper–Pearson, 95 %) over "
+    "redrawn manifests, and the goal is that the level lies within, which the lower end decides. Power: the share of "
+    "trainings with p ≤ 0.01."
+)
+
+
+def null(work: Path, documents: int, tokens: int, manifests: int) -> list[Figure]:
+    """How often redrawn manifests have a small p-value, with and without a planted fault."""
+    figures = list[Figure]()
+    for kind in NULL_KINDS:
+        variants = variants_of(kind, documents, tokens)
+        scores = scored(variants, embedded.NAME, work / f"null-{kind}-{documents}-{tokens}", ATTACKS)
+        for attack, each in scores.items():
+            spread = float(np.mean([np.ptp(of_document) for of_document in each]))
+            p_values = null_p_values(each, manifests)
+            for level in LEVELS:
+                name = f"null, variants {kind}, {attack}: share of p ≤ {level}"
+                note = f"range of a document's scores {spread:.2f} on average"
+                figures += shares(name, p_values, level, note, at_most=level)
+            faulty = null_p_values(each, manifests, FAULT)
+            name = f"null, variants {kind}, {attack}, the likeliest of 20 % of documents published: share of p ≤ 0.05"
+            figures += shares(name, faulty, 0.05, "a planted fault, which has to break it", at_least=0.06)
+    return figures
+
+
+def shares(
+    name: str,
+    p_values: np.ndarray,
+    level: float,
+    note: str,
+    *,
+    at_most: float | None = None,
+    at_least: float | None = None,
+) -> list[Figure]:
+    """The share of p-values of at most *level*, and the lower end of its interval, which has the goal."""
+    share = clopper_pearson(int((p_values <= level).sum()), len(p_values))
+    interval = f"[{share.low:.4f}, {share.high:.4f}] over {len(p_values):,} manifests; {note}"
+    return [
+        Figure(name, share.value, note=interval),
+        Figure("lower end of that", share.low, at_most=at_most, at_least=at_least),
+    ]
+
+
+def power(work: Path, cells: Sequence[Cell]) -> list[Figure]:
+    """The share of trainings with a small p-value, by kind of variant, repeats and attack."""
+    figures, measured = list[Figure](), list(power_cells(work, cells))
+    for (kind, repeats), group in itertools.groupby(measured, lambda each: (each[0].kind, each[0].repeats)):
+        trials = list(group)
+        for attack in ("reference", "loss"):
+            p_values = [p_values[attack] for _, p_values in trials]
+            share = clopper_pearson(sum(each <= POWER_LEVEL for each in p_values), len(p_values))
+            cell = trials[0][0]
+            figures.append(
+                Figure(
+                    f"power, {kind}, {repeats} times, {cell.documents} documents, {attack}: share of p ≤ 0.01",
+                    share.value,
+                    at_least=GOAL if (repeats, attack, kind) == (1, "reference", "alike") else None,
+                    note=f"[{share.low:.2f}, {share.high:.2f}] over {len(p_values)} trainings; p: "
+                    + ", ".join(f"{each:.2g}" for each in p_values),
+                )
+            )
+    return figures
+
+
+def main() -> int:
+    """Score, train, test, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=["null", "power"], default=["null", "power"], metavar="SECTION")
+    parser.add_argument("--work", type=Path, default=Path("runs/canary"), help="scores, models and cells")
+    parser.add_argument("--manifests", type=int, default=1_000)
+    parser.add_argument("--documents", type=int, default=100)
+    parser.add_argument("--tokens", type=int, default=48, help="of a document, about (48)")
+    parser.add_argument("--others", type=int, default=200, help="other texts that are trained on, too (200)")
+    parser.add_argument("--kinds", nargs="+", choices=[*KINDS], default=["alike", "token"])
+    parser.add_argument("--repeats", nargs="+", type=int, default=[1, 2, 4, 8])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="results in --work: only to see that everything runs")
+    arguments = parser.parse_args()
+    out, page = arguments.work if arguments.quick else RESULTS, ""
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    if "null" in arguments.only:
+        figures = null(arguments.work, arguments.documents, arguments.tokens, arguments.manifests)
+        page = save(out / "canary.json", {"null": figures}, ABOUT)
+    if "power" in arguments.only:
+        cells = [
+            Cell(kind, repeats, seed, arguments.documents, arguments.others, arguments.tokens)
+            for kind in arguments.kinds
+            for repeats in arguments.repeats
+            for seed in range(arguments.seeds)
+        ]
+        page = save(out / "canary.json", {"power": power(arguments.work, cells)}, ABOUT)
+    print(page)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
