@@ -106,8 +106,9 @@ def _result(
     }
     alone = {role: preferences(table.others[role][LOSS]) for role in roles}
     of_target = preferences(table.columns[LOSS])
-    scored = np.isfinite(np.stack([*gains.values(), *alone.values(), of_target])).all(axis=0)
-    whole: list[bool] = scored.tolist()
+    finite = np.isfinite(np.stack([*gains.values(), *alone.values(), of_target]))
+    whole = [bool(of_pair.all()) for of_pair in finite.T]
+    scored = np.array(whole)
     kept = [pair for pair, has_scores in zip(pairs, whole, strict=True) if has_scores]
     _refuse_few(name, kept, len(pairs) - len(kept))
     documents = [pair.document for pair in kept]
