@@ -50,6 +50,6 @@ def refuse_with_cluster(values: Mapping[str, Any]) -> None:
             "`samples` cannot be combined with `on`: run this without `samples`, and afterwards with `samples` and "
             "without `on`, in the same folder"
         )
-    for model in (str(values.get(role)) for role in ("target", "reference")):
-        if model.startswith(ENDPOINT):
+    for model in (values.get("target"), *(values.get("reference") or ())):
+        if str(model).startswith(ENDPOINT):
             raise UsageError(f"{model}: workers cannot compute a model behind an endpoint: leave out `on`")
