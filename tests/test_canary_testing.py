@@ -170,17 +170,16 @@ def test_what_cannot_be_tested_is_refused_and_leaves_nothing(tmp_path: Path, fak
 
 def screen(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     assert main([*map(str, arguments)]) == 0
-    return " ".join(capsys.readouterr().out.split())
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= 15 or "--details" in arguments
+    return " ".join(" ".join(lines).split())
 
 
 def test_the_first_screen_has_the_answer_and_fits(
     found: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["show", str(found.path)]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) <= 15
-    assert max(map(len, lines)) <= 80
-    text = " ".join(" ".join(lines).split())
+    text = screen(capsys, "show", found.path)
     assert "The model prefers the published variants (p = " in text
     assert "consistent with training" in text
     assert "assumes only that the choice was random" in text
@@ -235,6 +234,9 @@ def test_pairs_show_training_and_its_absence(
     assert [each.role for each in untrained.placebos] == ["reference-2", "reference"]  # the trained model explains all
     assert untrained.test.p_value == max(each.test.p_value for each in untrained.placebos) > 0.99
     assert read_paired(tmp_path / "other") == untrained
+    text = screen(capsys, "show", tmp_path / "other")
+    assert "No finding" in text
+    assert "does not show that the model was not trained on them" in text
     assert "book-" not in (tmp_path / "other" / "paired.json").read_text()
 
 

@@ -90,6 +90,22 @@ def test_a_finished_audit_loads_nothing(loads: Loads, tiny: str, tiny_reference:
     assert loads.count == 2
 
 
+def test_an_audit_reuses_the_signals_of_a_file_with_all_its_passages(
+    loads: Loads, tiny: str, tiny_reference: str, tmp_path: Path
+) -> None:
+    """As the guide on machines says: members, then non-members, then candidates; `score` may run in many processes."""
+    parts = {"known": TEXTS[:4], "heldout": TEXTS[4:24], "candidates": TEXTS[24:]}
+    files = {name: tmp_path / f"{name}.jsonl" for name in (*parts, "all")}
+    for name, part in parts.items():
+        files[name].write_text("".join(json.dumps({"id": text[:20], "text": text}) + "\n" for text in part))
+    files["all"].write_text("".join(files[name].read_text() for name in parts))
+    models = ["-m", tiny, "-r", tiny_reference, "-q", "-o", str(tmp_path / "run")]
+    assert main(["score", str(files["all"]), *models]) == 0
+    known = ["--members", str(files["known"]), "--nonmembers", str(files["heldout"])]
+    assert main(["audit", str(files["candidates"]), *known, *models, "--fpr", "0.2"]) in (0, 4)
+    assert loads.count == 2, "the audit loads none"
+
+
 def test_every_file_is_the_same_after_a_second_call(loads: Loads, texts: str, model: Path, tmp_path: Path) -> None:
     """Also the settings of attacks, some of which are whole numbers (``gap_k``, ``camia``, ``win_k``)."""
     command = ["score", texts, "-m", str(model), "-q", "-o", str(tmp_path / "run")]

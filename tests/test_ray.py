@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -85,6 +86,10 @@ def test_options_that_do_not_fit_a_cluster_are_refused_in_a_line(
             ["score", passages, "--target", "openai:m@http://127.0.0.1:9/v1", "-o", str(tmp_path), "--on", "ray"],
             "workers cannot compute a model behind an endpoint",
         ),
+        (
+            ["score", passages, *words, "-r", "openai:m@http://127.0.0.1:9/v1", "--on", "ray"],
+            "workers cannot compute a model behind an endpoint",
+        ),
     ]
     for command, line in typed:
         assert main(command) == 2
@@ -127,6 +132,46 @@ def test_a_failure_keeps_its_class_and_its_line_on_the_way() -> None:
         checked(Failure.of(WindowError("no numbers", 3)))
     with pytest.raises(InputError, match="line 3: empty"):
         checked(Failure.of(PassageError("line 3", "empty")))
+
+
+class OddAnswers(SimpleHTTPRequestHandler):
+    """Answers with a text, or with half of it where the query wants so."""
+
+    def do_GET(self) -> None:
+        if not self.path.startswith("/in.jsonl"):
+            self.send_error(403)
+            return
+        body = b'{"text": "a text"}\n'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body) * (2 if "cut" in self.path else 1)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_url_is_read_without_its_secrets_and_refused_in_a_line() -> None:
+    pytest.importorskip("aiohttp")
+    from llm_mia.distributed import read_url
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), OddAnswers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        place = f"127.0.0.1:{server.server_port}"
+        passages = read_url(f"http://me:secret@{place}/in.jsonl?signature=secret")
+        (passage,) = passages
+        assert (passage.text, passages.name) == ("a text", f"http://{place}/in.jsonl")
+        for path, why in (("in.jsonl?cut=secret", "not completed"), ("other.jsonl?key=secret", "Forbidden|no such")):
+            with pytest.raises(PassageError, match=why) as refused:
+                read_url(f"http://me:secret@{place}/{path}")
+            assert "secret" not in str(refused.value)
+            assert len(str(refused.value).splitlines()) == 1
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 DRIVER = """

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from llm_mia import Audit, audit, load_model, score
+from llm_mia.auditing._precision import _change_of
 from llm_mia.backends import Backend, Comparable, Report
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.backends.local import float32
@@ -222,6 +223,14 @@ def test_a_planted_error_is_seen_by_the_line_wherever_limits_are_named(tmp_path:
     write_exhibit(result.path, tmp_path / "exhibit")
     pages = "".join(page.read_text("utf-8") for page in (tmp_path / "exhibit").glob("*.html"))
     assert "differs from float32 by 0.1" in pages
+
+
+def test_the_change_of_other_settings_is_not_that_of_the_default(tmp_path: Path) -> None:
+    audited(tmp_path, 0.1)
+    passes = read_run(tmp_path / "run").passes
+    assert _change_of("min_k", passes) == _change_of("min_k:k=0.2", passes) == pytest.approx(0.1, rel=0.01)
+    assert _change_of("min_k:k=0.05", passes) is None
+    assert _change_of("stack", passes) is None
 
 
 def test_an_error_below_every_distance_changes_no_flag(tmp_path: Path) -> None:

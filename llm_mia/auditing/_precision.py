@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..attacks import parse_attack
 from ..decision import FINDING_LEVEL, Calibration, Flags, NoteKind, flag
+from ..errors import AttackError
 from ..records import ModelRecord, Note, PassRecord, Standing
 from ..scores import ScoreTable
 
@@ -53,9 +55,18 @@ def _change_of(attack: str, passes: Mapping[str, PassRecord]) -> float | None:
     if target is None or target.skipped:
         return None
     if attack != "reference":
-        return target.scores.get(attack, target.scores.get(attack.partition(":")[0]))
+        return target.scores.get(_with_default_settings(attack))
     reference = None if "reference" not in passes else _of_mean(passes["reference"].model)
     return None if reference is None else target.passage_largest + reference
+
+
+def _with_default_settings(attack: str) -> str:
+    """The name without settings, where these are the defaults: with others the change is another."""
+    name = attack.partition(":")[0]
+    try:
+        return name if parse_attack(attack).settings == parse_attack(name).settings else attack
+    except AttackError:  # a stack, or an attack of a package that is not installed here
+        return attack
 
 
 def _of_mean(model: ModelRecord) -> float | None:

@@ -107,8 +107,7 @@ def _result(
     alone = {role: preferences(table.others[role][LOSS]) for role in roles}
     of_target = preferences(table.columns[LOSS])
     scored = np.isfinite(np.stack([*gains.values(), *alone.values(), of_target])).all(axis=0)
-    whole: list[bool] = scored.tolist()
-    kept = [pair for pair, has_scores in zip(pairs, whole, strict=True) if has_scores]
+    kept = [pairs[at] for at in np.flatnonzero(scored).tolist()]
     _refuse_few(name, kept, len(pairs) - len(kept))
     documents = [pair.document for pair in kept]
     sums = {role: document_sums(each[scored], documents) for role, each in gains.items()}
@@ -131,11 +130,7 @@ def _result(
         prefers=mean_with_interval(of_target[scored]),
         placebos=tuple(tests),
         rows=tuple(PairedDocument(each, count[each], total) for each, total in sums[tests[0].role].items()),
-        unused=tuple(
-            UnusedText(pair.id, UnusedBecause.NO_SCORE)
-            for pair, has_scores in zip(pairs, whole, strict=True)
-            if not has_scores
-        ),
+        unused=tuple(UnusedText(pairs[at].id, UnusedBecause.NO_SCORE) for at in np.flatnonzero(~scored).tolist()),
         per="token" if len(tokenizers) == 1 else "byte",
     )
 

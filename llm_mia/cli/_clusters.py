@@ -33,7 +33,7 @@ def refuse_with_cluster(values: Mapping[str, Any]) -> None:
     from ..backends.checking import ENDPOINT
     from ..distributed import check_address, is_url
 
-    on, passages, target = values.get("on"), str(values.get("passages")), str(values.get("target"))
+    on, passages = values.get("on"), str(values.get("passages"))
     if on is None:
         if values.get("processes") is not None:
             raise UsageError(
@@ -50,5 +50,6 @@ def refuse_with_cluster(values: Mapping[str, Any]) -> None:
             "`samples` cannot be combined with `on`: run this without `samples`, and afterwards with `samples` and "
             "without `on`, in the same folder"
         )
-    if target.startswith(ENDPOINT):
-        raise UsageError(f"{target}: workers cannot compute a model behind an endpoint: leave out `on`")
+    for model in (values.get("target"), *(values.get("reference") or ())):
+        if str(model).startswith(ENDPOINT):
+            raise UsageError(f"{model}: workers cannot compute a model behind an endpoint: leave out `on`")

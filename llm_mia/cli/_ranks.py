@@ -76,7 +76,7 @@ def _refusal(typed: Sequence[str]) -> str | None:
     if typed[0] not in (SHARED, "--help", "-h", "--version"):
         return (
             f"only 'llm-mia {SHARED}' runs in several processes: run that with accelerate, and then "
-            f"'llm-mia {typed[0]}' without it in the same folder, where it reuses the signals"
+            f"'llm-mia {typed[0]}' without it: 'llm-mia guide machines' shows how it reuses the signals"
         )
     if any(word.partition("=")[0] == "--on" for word in typed[1:]):
         return "accelerate has started several processes, and --on starts others: leave out --on, or accelerate"

@@ -103,6 +103,8 @@ def _silence(ray: Any) -> None:
 
 def _start(ray: Any, processes: int | None) -> None:
     """Start a cluster on this machine, which ends with this process."""
+    # By default Ray gives its workers the lowest priority, so any other program would delay the command.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     for attempt in range(ATTEMPTS):
         try:
             ray.init(

@@ -6,7 +6,7 @@ import re
 
 from ..errors import UsageError
 
-__all__ = ["check_address", "is_url"]
+__all__ = ["check_address", "is_url", "without_secrets"]
 
 SCHEMES = ("s3://", "gs://", "gcs://", "https://", "http://", "file://")
 
@@ -18,6 +18,15 @@ def is_url(source: str) -> bool:
     (True, False, False)
     """
     return source.startswith(SCHEMES)
+
+
+def without_secrets(url: str) -> str:
+    """*url* without a user, a password and a query, which may hold a signature: as it is recorded and shown.
+
+    >>> without_secrets("https://me:secret@host/texts.jsonl?signature=1f3")
+    'https://host/texts.jsonl'
+    """
+    return re.sub(r"(?<=://)[^/\s@]*@", "", url).partition("?")[0]
 
 
 def check_address(on: str) -> None:

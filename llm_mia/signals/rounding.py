@@ -39,7 +39,7 @@ def measure_rounding(
 
     Args:
         backend: the model, as it computes the passes.
-        role: its role; only the target is compared, because loading each further model in float32 takes as long again.
+        role: its role; the target and the reference are measured, since scores depend on both.
         planned: its passes.
         loading: the seconds that it took to load.
         progress: called when the comparison begins.
@@ -50,18 +50,18 @@ def measure_rounding(
     inputs = [wanted.inputs for wanted in planned if wanted.samples is None]
     if not isinstance(backend, Comparable) or backend.info.dtype == "float32":
         return None
-    if not inputs or role != "target":
+    if not inputs or role not in ("target", "reference"):
         return None
     report_activity(progress, f"comparing {backend.info.dtype} with float32")
     try:
-        return _measure(backend, inputs, loading)
+        return _measure(backend, inputs, loading, scores=role == "target")
     except MemoryError:
         return RoundingRecord(skipped="memory")
     except LlmMiaError:  # if the model fails on a passage, the pass names it
         return RoundingRecord(skipped="refused")
 
 
-def _measure(backend: Comparable, inputs: Sequence[Inputs], loading: float) -> RoundingRecord | None:
+def _measure(backend: Comparable, inputs: Sequence[Inputs], loading: float, *, scores: bool) -> RoundingRecord | None:
     """The result of the comparison; None where no passage has a scored token."""
     passages, windows, tokens = beginnings(backend, inputs[0])
     if not windows:
@@ -71,7 +71,7 @@ def _measure(backend: Comparable, inputs: Sequence[Inputs], loading: float) -> R
     computed = _computed_in_time(backend, windows, times, loading)
     if computed is None:
         return RoundingRecord(skipped="seconds")
-    return _compared(passages, computed, _score_in_float32(backend, windows))
+    return _compared(passages, computed, _score_in_float32(backend, windows), scores=scores)
 
 
 def beginnings(backend: Backend, inputs: Inputs) -> tuple[list[Passage], list[Window], int]:
@@ -146,6 +146,8 @@ def _compared(
     passages: Sequence[Passage],
     computed: Sequence[TokenSignals],
     expected: Sequence[TokenSignals],
+    *,
+    scores: bool,
 ) -> RoundingRecord:
     pairs = list(zip(computed, expected, strict=True))
     tokens = np.concatenate([np.abs(a.logprob - b.logprob) for a, b in pairs]).astype(np.float64)
@@ -157,7 +159,7 @@ def _compared(
         token_largest=_rounded(tokens.max()),
         passage_median=_rounded(np.median(means)),
         passage_largest=_rounded(means.max()),
-        scores=_changes(passages, computed, expected),
+        scores=_changes(passages, computed, expected) if scores else {},
     )
 
 

@@ -65,7 +65,7 @@ def canary_answer(result: CanaryResult) -> Answer:
         ],
         ["It assumes only that the choice was random; it assumes nothing about the texts.", _draw_words(result)],
         len(canary_notes(result)),
-        "" if significant else "more documents, or variants that are published more often",
+        "" if significant else "more documents, or variants that appear more often",
     )
 
 
@@ -95,8 +95,8 @@ def paired_answer(result: PairedResult) -> Answer:
         f"({p_words(test.p_value)})."
     )
     rest = (
-        f"The finding rests on the placebo, {placebo}: that it prefers published style exactly as the target would "
-        "without training."
+        "The finding rests on the placebo: that it prefers published style exactly as the target would without "
+        "training."
     )
     pairs = f"{counted(result.pairs, 'pair')} of {counted(len(result.rows), 'document')}"
     return _answer(
@@ -107,34 +107,39 @@ def paired_answer(result: PairedResult) -> Answer:
         [
             (
                 "effect",
-                f"{_signed(test.effect, f'nats per {result.per}', 4)} in a document, less the placebo's",
+                f"document {_signed(test.effect, f'nats per {result.per}', 3)}, less placebo",
             ),
-            ("target", f"{_signed(result.prefers, 'nats per token', 4)} for a published text"),
+            ("target", f"pair {_signed(result.prefers, 'nats per token', 3)}"),
             *(
-                ("placebo", f"{_signed(each.prefers, '', 4)}; {p_words(each.test.p_value)}: {short_name(each.model)}")
+                ("placebo", f"pair {_signed(each.prefers, 'nats per token', 3)}; {p_words(each.test.p_value)}")
                 for each in result.placebos
             ),
             ("p-value", "of all documents together; no single document or pair has one"),
             *([("left out", unused_words(result.unused, "pair"))] if result.unused else []),
         ],
         [
-            "No draw chose what was published: it is assumed that without training the difference to the placebo is "
-            "as often above zero as below."
+            f"No draw chose what was published: it is assumed that without training the difference to the placebo, "
+            f"{placebo}, is as often above zero as below."
         ],
         len(paired_notes(result)),
-        "" if significant else "more documents, or a placebo that is more like the target",
+        "" if significant else "more documents, or a placebo more like the target",
     )
 
 
 def paired_notes(result: PairedResult) -> list[str]:
     """What a reader of the details ought to know, a sentence each."""
     notes = [
+        "Figures are preferences for the published text: of a pair, and summed over the pairs of a document.",
         "Documents are the evidence, and their pairs are summed: a document with many pairs weighs more.",
         "A placebo that was trained on the published texts hides training; a placebo of another kind or size may show "
         "a difference without it.",
     ]
     if len(result.placebos) > 1:
-        notes.append("Of two placebos the larger p-value is the result, so it holds where either of them is right.")
+        names = " and ".join(each.model for each in result.placebos)
+        notes.append(
+            f"The placebos are, in this order, {names}. The larger p-value is the result, so it holds where either of "
+            "them is right."
+        )
     return notes
 
 
