@@ -93,7 +93,7 @@ def test_shared_options_read_the_same_everywhere() -> None:
             if parameter.name in ("text_column", "document_column", "dtype", "target", "neighbours", "as_json"):
                 helps.setdefault(parameter.name, set()).add(parameter.help)
         assert ("target" in {parameter.name for parameter in command.params}) == (
-            name in ("audit", "score", "extract", "gate", "frequencies", "perplexity")
+            name in ("audit", "score", "extract", "gate", "frequencies", "perplexity", "paired", "canary test")
         )
     assert helps
     assert [name for name, texts in helps.items() if len(texts) > 1] == []
@@ -109,7 +109,7 @@ def test_only_commands_that_can_use_endpoints_have_options_for_them() -> None:
     """No endpoint trains a model, so there is nothing that such an option could limit."""
     limits = {"max_requests", "max_tokens", "price", "concurrency"}
     with_limits = {name for name, command in COMMANDS.items() if limits & {option.name for option in command.params}}
-    assert with_limits == {"audit", "score", "gate", "extract", "perplexity"}
+    assert with_limits == {"audit", "score", "gate", "extract", "perplexity", "paired", "canary test"}
 
 
 @pytest.mark.parametrize("word", ["auto", "stack", "default", "all"])
