@@ -159,8 +159,6 @@ def read_audit(path: str | Path) -> Audit:
     """
     folder = Path(path)
     audit: Audit = read_record(Audit, folder / FILE, RunDirectoryError, "run the audit again")
-    if not audit.rows_sha256:
-        return replace(audit, path=folder)
     try:
         unchanged = _sha256(folder / ROWS) == audit.rows_sha256
     except OSError as error:
