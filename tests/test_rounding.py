@@ -198,7 +198,7 @@ def note_of(result: Audit) -> Note:
 
 
 @pytest.mark.parametrize("rate", [{"fpr": 0.05}, {"fdr": 0.1}])
-def test_a_finding_that_hangs_on_the_error_advises_float32(rate: dict[str, float], tmp_path: Path) -> None:
+def test_a_finding_that_hangs_on_the_error_advises_float32(rate: dict[str, Any], tmp_path: Path) -> None:
     note = note_of(audited(tmp_path, 3.0, **rate))  # a mean varies by less than 3 nats: all are flagged, or none
     assert note.figures["finding_depends"] is True
     assert (note.figures["least"], note.figures["most"]) == (0, 40)
