@@ -36,10 +36,6 @@ class DyingCrew:
     def has_room(self) -> bool:
         return any(len(queue) < 2 for queue in self.queues)
 
-    @property
-    def is_busy(self) -> bool:
-        return any(self.queues)
-
     def send(self, piece: Piece) -> None:
         min(self.queues, key=len).append(piece)
 
@@ -90,6 +86,20 @@ def test_workers_that_die_now_and_then_change_nothing(tmp_path: Path) -> None:
     assert rows(read_signals(tmp_path / "shared", "target")) == rows(read_signals(tmp_path / "alone", "target"))
     assert sorted(at for each in crew.started[1:] for at in each) == [*range(60)], "nothing is computed twice"
     assert read_run(tmp_path / "shared").passes["target"].left_out == ()
+
+
+@pytest.mark.parametrize("kills", [0, 1])
+def test_what_workers_still_have_of_another_call_changes_nothing(tmp_path: Path, kills: int) -> None:
+    write_signals(TEXTS[:9], OfBatches(0), out=tmp_path / "alone", limits=LIMITS)
+    crew = DyingCrew(OfBatches(0), kills)
+    stopped = pytest.raises(KeyboardInterrupt), sharing(ByCrew(crew))
+    with pytest.MonkeyPatch.context() as patch, stopped[0], stopped[1]:
+        patch.setattr(crew, "wait", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+        write_signals(TEXTS, Described(0), out=tmp_path / "stopped", limits=LIMITS)
+    assert all(crew.queues)
+    with sharing(ByCrew(crew)):
+        write_signals(TEXTS[:9], Described(0), out=tmp_path / "shared", limits=LIMITS)
+    assert rows(read_signals(tmp_path / "shared", "target")) == rows(read_signals(tmp_path / "alone", "target"))
 
 
 def test_a_passage_on_which_workers_die_is_left_out_with_its_copies_and_nothing_else(tmp_path: Path) -> None:

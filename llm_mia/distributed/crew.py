@@ -99,11 +99,6 @@ class RayCrew:
         """Whether a worker that holds the model would take a further piece."""
         return self._free() is not None
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a worker has a piece."""
-        return any(call.piece for member in self.members for call in member.sent)
-
     def _free(self) -> _Member | None:
         ready = [m for m in self.members if self._holds_model(m) and len(m.sent) < DEPTH]
         return min(ready, key=lambda member: len(member.sent), default=None)

@@ -70,15 +70,14 @@ class Ended:
 
 
 class Crew(Protocol):
-    """Workers that compute pieces, each in the order in which it gets them."""
+    """Workers that compute pieces, each in the order in which it gets them.
+
+    They may still have pieces of an earlier call that ended early.
+    """
 
     @property
     def has_room(self) -> bool:
         """Whether a worker would take a further piece."""
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a worker has a piece."""
 
     def send(self, piece: Piece) -> None:
         """Give the piece to a worker that has room."""
@@ -98,23 +97,31 @@ def complete_by(crew: Crew, work: SharedPass, workers: int) -> None:
     """
     rest, left_out = pieces_of(work, workers), 0
     waiting = deque(islice(rest, 1))
-    while waiting or crew.is_busy:
+    sent = set[Piece]()
+    while waiting or sent:
         while waiting and crew.has_room:
+            sent.add(waiting[0])
             crew.send(waiting.popleft())
             waiting = waiting or deque(islice(rest, 1))
         happened = crew.wait()
         if isinstance(happened, Finished):
-            happened.scored.write(work)
-        elif isinstance(happened, Ended) and happened.pieces:
-            blamed, *others = happened.pieces
-            blamed.deaths += 1
-            again = [blamed]
-            if blamed.is_to_blame and len(blamed.task.passages) > 1:
-                again = blamed.divided()
-            elif blamed.is_to_blame:
-                again, left_out = [], left_out + 1
-                _leave_out(work, blamed.task, left_out)
-            waiting.extendleft(reversed([*again, *others]))
+            if happened.piece in sent:  # else it is of another call, whose folder is another, too
+                sent.remove(happened.piece)
+                happened.scored.write(work)
+        elif isinstance(happened, Ended):
+            again = [piece for piece in happened.pieces if piece in sent]
+            sent.difference_update(again)
+            if again and again[0] is happened.pieces[0]:
+                blamed = again.pop(0)
+                blamed.deaths += 1
+                if not blamed.is_to_blame:
+                    again = [blamed, *again]
+                elif len(blamed.task.passages) > 1:
+                    again = [*blamed.divided(), *again]
+                else:
+                    left_out += 1
+                    _leave_out(work, blamed.task, left_out)
+            waiting.extendleft(reversed(again))
             waiting = waiting or deque(islice(rest, 1))
 
 
