@@ -284,8 +284,8 @@ def test_arguments_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 
     refused("tokens", UsageError, "`kind` is 'tokens': give one of rephrase, insert, token")
     refused("token", UsageError, "`variants` is 1: a document needs at least 2", variants=1)
-    refused("rephrase", UsageError, "`rephrased` holds the variants of the kind rephrase")
-    refused("token", UsageError, "`rephrased` holds the variants of the kind rephrase", rephrased=MORE)
+    refused("rephrase", UsageError, "takes its variants from a file: give `rephrased`")
+    refused("token", UsageError, "`rephrased` is for the kind rephrase, and `kind` is token", rephrased=MORE)
     refused("token", UsageError, "are for the kind insert", model="embedded")
     refused("token", UsageError, "give one", beacon="a", beacon_source="b")
     refused("token", UsageError, "is empty", beacon=" ")
@@ -474,7 +474,7 @@ def test_what_is_typed_wrong_is_a_line(texts: Path, tmp_path: Path, capsys: pyte
     make = ["make", texts, "-o", tmp_path / "dir", "-q", "--kind"]
     assert "--variants is 1" in line(*make, "token", "--variants", 1, code=2)
     assert "--perplexity is '5': give LOW-HIGH" in line(*make, "insert", "--perplexity", "5", code=2)
-    assert "--from holds the variants of the kind rephrase" in line(*make, "rephrase", code=2)
+    assert "takes its variants from a file: give --from" in line(*make, "rephrase", code=2)
     assert "no such file" in line(*make, "rephrase", "--from", tmp_path / "none.jsonl", code=1)
     assert "--beacon is empty" in line("draw", tmp_path, "--beacon", "", code=2)
     assert "no such file; name a folder of 'llm-mia canary make'" in line("draw", tmp_path, "--beacon", "x", code=1)

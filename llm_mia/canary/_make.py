@@ -168,8 +168,10 @@ def _refuse_arguments(
 ) -> None:
     if variants is not None and variants < 2:
         raise UsageError(f"`variants` is {variants}: a document needs at least 2, of which a single one becomes public")
-    if (kind is CanaryKind.REPHRASE) != (rephrased is not None):
-        raise UsageError("`rephrased` holds the variants of the kind rephrase: give both, or leave out `rephrased`")
+    if kind is CanaryKind.REPHRASE and rephrased is None:
+        raise UsageError("the kind rephrase takes its variants from a file: give `rephrased`, or another `kind`")
+    if kind is not CanaryKind.REPHRASE and rephrased is not None:
+        raise UsageError(f"`rephrased` is for the kind rephrase, and `kind` is {kind}: leave out `rephrased`")
     if kind is not CanaryKind.INSERT and (model is not None or sentences is not None):
         raise UsageError(f"`model` and `perplexity` are for the kind insert, and `kind` is {kind}: leave them out")
     if beacon is not None and beacon_source is not None:

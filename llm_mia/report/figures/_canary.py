@@ -59,8 +59,8 @@ class CanaryDisplay:
         ax.axvline(self.observed, color=LIGHT["member"], linewidth=2.0, label="the draw that was made")
         ax.set_xlabel("sum over documents: public variant less sealed ones, in spreads")
         ax.set_ylabel("draws")
-        ax.set_ylim(0, 1.25 * max(self.null.counts))
-        ax.legend(loc="upper left")
+        ax.set_ylim(0, 1.4 * max(self.null.counts))  # room for the legend above the bars
+        ax.legend(loc="upper right" if self.observed < (self.null.low + self.null.high) / 2 else "upper left")
 
     def _edges(self) -> list[float]:
         return [*np.linspace(self.null.low, self.null.high, len(self.null.counts) + 1).tolist()]

@@ -30,7 +30,7 @@ def _sealed(written: WrittenCanaries) -> Iterator[str]:
         yield f"{sealed}, and drawn."
         yield f"root  {manifest.root}"
         yield f"Publish the texts in {folder / 'public'}, and nothing else."
-        yield from _draw_warning(manifest)
+        yield _draw_warning(manifest)
     else:
         yield f"{sealed}. Nothing is drawn or public yet."
         yield f"root  {manifest.root}"
@@ -38,22 +38,28 @@ def _sealed(written: WrittenCanaries) -> Iterator[str]:
         yield f"   drawn by {manifest.beacon_source}"
         yield f"2. When the value is known: llm-mia canary draw {folder} --beacon VALUE"
         yield f"3. Then publish the texts in {folder / 'public'}, and nothing else."
-    yield from _keep(folder)
+    yield _keep(folder)
 
 
-def _draw_warning(manifest: Manifest) -> Iterator[str]:
+def _draw_warning(manifest: Manifest) -> str:
     if manifest.beacon:
-        yield "The beacon was known before the sealing, and so could have been the draw: whoever"
-        yield "has the secret could have tried several secrets. Without this doubt: make with"
+        doubt = (
+            "The beacon was known before the sealing, so the draw could have been, too: whoever has the secret could "
+            "have tried several secrets."
+        )
     else:
-        yield "Without a beacon the draw rests on the secret alone: whoever has it could have"
-        yield "tried several secrets. Without this doubt: make with"
-    yield "--beacon-source \"drand round N\", publish the root, then 'llm-mia canary draw'."
+        doubt = "Without a beacon the draw rests on the secret alone: whoever has it could have tried several secrets."
+    return (
+        f'{doubt} To leave no such doubt, make them with --beacon-source "drand round N", publish the root, and then '
+        "run 'llm-mia canary draw'."
+    )
 
 
-def _keep(folder: Path) -> Iterator[str]:
-    yield f"Keep {folder / 'sealed'} secret, and a copy of it elsewhere. Without the secret in it"
-    yield "nothing can ever be tested or verified, and nobody can restore it."
+def _keep(folder: Path) -> str:
+    return (
+        f"Keep {folder / 'sealed'} secret, and a copy of it elsewhere. Without the secret in it nothing can ever be "
+        "tested or verified, and nobody can restore it."
+    )
 
 
 def drawn_lines(written: WrittenCanaries) -> str:
@@ -64,7 +70,7 @@ def drawn_lines(written: WrittenCanaries) -> str:
         f"Publish the texts in {folder / 'public'}, and nothing else; as often as you like.",
         f"root  {manifest.root}",
         f"Check: llm-mia canary verify {folder}",
-        *_keep(folder),
+        _keep(folder),
     ]
     return "\n".join(lines)
 
