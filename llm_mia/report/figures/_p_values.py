@@ -71,8 +71,8 @@ def p_values_display(audited: Audited) -> Display:
     """The p-values of an audit's candidates."""
     audit, calibration = audited.audit, audited.audit.calibration
     rows = audit.flags.rows_by_column
-    scored = np.flatnonzero(~np.isnan(rows.p_values))
-    if not len(scored):
+    scored = ~np.isnan(rows.p_values)
+    if not scored.any():
         return Undrawable(NAME, words.TITLES[NAME], words.NO_CANDIDATES)
     n, n_documents = calibration.n, calibration.n_documents if calibration.documents else None
     if calibration.categories:  # the grid of the smallest category, which is the coarsest

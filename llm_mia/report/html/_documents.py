@@ -7,7 +7,6 @@ import math
 import operator
 from collections import Counter
 from collections.abc import Collection
-from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -137,7 +136,7 @@ def _documents(results: Results, named: Collection[str] = ()) -> list[_Document]
 def _source_of_documents(results: Results, numbers: NDArray[np.int32]) -> list[str]:
     """The source of each document, whose candidates have these *numbers*."""
     sources: list[str | None] = [None] * (int(numbers.max(initial=-1)) + 1)
-    for number, value in zip(numbers.tolist(), results.flags.columns.get(SOURCE, repeat(None)), strict=False):
+    for number, value in zip(map(int, numbers), results.flags.columns.get(SOURCE, ()), strict=False):
         source = "" if value is None else str(value)
         sources[number] = source if sources[number] in (None, source) else SEVERAL
     return [source or "" for source in sources]
@@ -149,7 +148,7 @@ def _sources(results: Results) -> list[_Source]:
     if all(value is None for value in values):
         return []
     passages, flagged = Counter[str](), Counter[str]()
-    for value, is_flagged in zip(values, results.flags.flagged.tolist(), strict=True):
+    for value, is_flagged in zip(values, map(bool, results.flags.flagged), strict=True):
         source = "" if value is None else str(value)
         passages[source] += 1
         flagged[source] += is_flagged
