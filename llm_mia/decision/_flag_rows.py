@@ -123,9 +123,10 @@ class FlagRows(Sequence[Flag]):
         if len(self) <= most:
             return np.arange(len(self))
         likeness = np.where(np.isfinite(self.scores), self.scores, -np.inf)
-        keys = np.where(self.flagged, np.inf, likeness)
         # Of millions of candidates those are sorted that may be among so many.
-        likely = np.flatnonzero(keys >= np.partition(keys, -most)[-most])
+        highest = np.where(self.flagged, np.inf, likeness)
+        highest.partition(len(highest) - most)
+        likely = np.flatnonzero(self.flagged | (likeness >= highest[-most]))
         return np.sort(likely[np.lexsort((-likeness[likely], ~self.flagged[likely]))[:most]])
 
     def __len__(self) -> int:

@@ -66,7 +66,8 @@ def p_value_counts(
     if not scored.any():
         raise UsageError("no candidate has a p-value")
     m = int(scored.sum())
-    names = SharedNames.of(documents).take(scored)
+    names = SharedNames.of(documents)
+    names = names if m == len(names) else names.take(scored)
     grid = (n if n_documents is None else n_documents) + 1
     points = np.unique(np.rint(np.linspace(0, grid, _bins_of(grid, bins) + 1)))
     edges = points / grid

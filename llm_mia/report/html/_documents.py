@@ -14,7 +14,8 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from ...decision import DocumentRanking, NoPValue, RankedDocument
-from ...records import number_names
+from ...records import count_each, number_names
+from ...scores import UNKNOWN
 from .._results import Results
 from ..extractable import PROBABILITY, STRETCH
 from ..words import passages as words
@@ -115,8 +116,8 @@ def _documents(results: Results, named: Collection[str] = ()) -> list[_Document]
 
     These are the first `MOST_DOCUMENTS`, and after them the others that are *named*.
     """
-    names, numbers = number_names(results.scores.groups().take(results.scores.rows(None)))
-    flagged = np.bincount(numbers[results.flags.flagged], minlength=len(names)).tolist()
+    names, numbers = number_names(results.scores.groups().take(results.scores.labels == UNKNOWN))
+    flagged = count_each(numbers[results.flags.flagged], len(names)).tolist()
     place, of_document = {name: at for at, name in enumerate(names)}, _source_of_documents(results, numbers)
     shares, whys = results.extractable.shares, _whys(results.ranking)
 
@@ -152,7 +153,7 @@ def _sources(results: Results) -> list[_Source]:
         source = "" if value is None else str(value)
         passages[source] += 1
         flagged[source] += is_flagged
-    names, numbers = number_names(results.scores.groups().take(results.scores.rows(None)))
+    names, numbers = number_names(results.scores.groups().take(results.scores.labels == UNKNOWN))
     of_document = dict(zip(names, _source_of_documents(results, numbers), strict=True))
     documents, likely, smallest = Counter[str](), Counter[str](), dict[str, float]()
     for document in results.ranking.documents:
