@@ -18,7 +18,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from benchmarks.canary_trials import NULL_KINDS, Cell, Trials, measure_trials, null_p_values, scored, variants_of
+from benchmarks.canary_trials import (
+    NULL_KINDS,
+    SUBSETS,
+    Cell,
+    Trials,
+    measure_trials,
+    null_p_values,
+    scored,
+    variants_of,
+)
 from benchmarks.figures import Figure, save
 
 from llm_mia.backends import embedded
@@ -36,7 +45,8 @@ ABOUT = (
     "redrawn manifests, and the goal is that the level lies within, which the lower end decides. Power: all weights "
     "are trained, one epoch, on the published variants of 100 documents of about 48 tokens and on 400 other passages, "
     "each of which is seen once. In the place of a writer who rephrases, 30 % of the words are dropped or moved. Draw "
-    "and training differ between seeds."
+    "and training differ between seeds; tests of 10 and 25 documents are of disjoint parts of these 100, and share a "
+    "training, so that their intervals are too narrow."
 )
 
 
@@ -78,20 +88,21 @@ def shares(
 
 
 def power(trials: Trials) -> list[Figure]:
-    """The share of trainings with a small p-value, by kind of variant, repeats and attack."""
+    """The share of tests with a small p-value, by kind of variant, repeats, attack and number of documents."""
     figures = list[Figure]()
     for (kind, repeats), group in itertools.groupby(trials, lambda cell: (cell.kind, cell.repeats)):
         cells = list(group)
-        for attack in ("reference", "loss"):
-            p_values = [trials[cell][attack] for cell in cells]
+        for attack, documents in itertools.product(("reference", "loss"), SUBSETS):
+            p_values = [p_value for cell in cells for p_value in trials[cell][attack][str(documents)]]
             share = clopper_pearson(sum(each <= POWER_LEVEL for each in p_values), len(p_values))
+            goal = (kind, repeats, attack, documents) == (CanaryKind.REPHRASE, 1, "reference", 100)
             figures.append(
                 Figure(
-                    f"power, {kind}, seen {repeats} times, {attack}: share of p ≤ 0.01",
+                    f"power, {kind}, seen {repeats} times, {attack}, {documents} documents: share of p ≤ 0.01",
                     share.value,
-                    at_least=GOAL if (repeats, attack, kind) == (1, "reference", CanaryKind.REPHRASE) else None,
-                    note=f"[{share.low:.2f}, {share.high:.2f}] over {len(p_values)} trainings; p: "
-                    + ", ".join(f"{each:.2g}" for each in p_values),
+                    at_least=GOAL if goal else None,
+                    note=f"[{share.low:.2f}, {share.high:.2f}] over {len(p_values)} tests of {len(cells)} trainings; "
+                    f"p: median {np.median(p_values):.2g}, largest {max(p_values):.2g}",
                 )
             )
     return figures

@@ -105,8 +105,10 @@ class Cell:
 
 
 CELL = tuple(field.name for field in fields(Cell))
-PValues = dict[str, float]
-"""By attack."""
+SUBSETS = (10, 25, 100)
+"""Numbers of documents that a training is tested with: all, and disjoint subsets of these."""
+PValues = dict[str, dict[str, list[float]]]
+"""By attack, and by the number of documents: the p-value of each subset of a training."""
 Trials = dict[Cell, PValues]
 
 
@@ -143,7 +145,16 @@ def _power(cell: Cell, work: Path) -> PValues:
     shutil.rmtree(folder)
     # Both have the same tokens, so the attack "reference" is the difference of the two scores.
     gain = [each - of_reference for each, of_reference in zip(target, before, strict=True)]
-    return {"reference": draw_test(gain, public).p_value, "loss": draw_test(target, public).p_value}
+    return {"reference": _of_subsets(gain, public), "loss": _of_subsets(target, public)}
+
+
+def _of_subsets(scores: Sequence[Floats], public: Sequence[int]) -> dict[str, list[float]]:
+    return {
+        str(size): [
+            draw_test(scores[at : at + size], public[at : at + size]).p_value for at in range(0, len(scores), size)
+        ]
+        for size in SUBSETS
+    }
 
 
 def made_variants(cell: Cell, work: Path) -> Variants:
