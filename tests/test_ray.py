@@ -124,6 +124,13 @@ def test_without_ray_the_pip_line_is_shown(monkeypatch: pytest.MonkeyPatch) -> N
         pass
 
 
+def test_parquet_at_a_url_needs_a_cluster() -> None:
+    from llm_mia.distributed import read_url
+
+    with pytest.raises(UsageError, match=r"^https://host/in\.parquet: .* call this within `shared_by_ray`"):
+        read_url("https://host/in.parquet?signature=1")
+
+
 def test_a_failure_keeps_its_class_and_its_line_on_the_way() -> None:
     from llm_mia.backends import WindowError
     from llm_mia.distributed.workers import Failure, checked
