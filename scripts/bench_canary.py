@@ -40,6 +40,8 @@ ATTACKS = ("loss", "min_k++")
 FAULT = 0.2
 """Share of documents of which the likeliest variant is published, as a planted fault."""
 POWER_LEVEL, GOAL = 0.01, 0.8
+RATE = 1e-4
+"""The usual learning rate of a training of all weights."""
 ABOUT = (
     "Texts: Python's language reference; 8 variants of each. Null: intervals are exact (Clopper–Pearson, 95 %) over "
     "redrawn manifests, and the goal is that the level lies within, which the lower end decides. Power: all weights "
@@ -90,15 +92,15 @@ def shares(
 def power(trials: Trials) -> list[Figure]:
     """The share of tests with a small p-value, by kind of variant, repeats, attack and number of documents."""
     figures = list[Figure]()
-    for (kind, repeats), group in itertools.groupby(trials, lambda cell: (cell.kind, cell.repeats)):
+    for (kind, repeats, rate), group in itertools.groupby(trials, lambda cell: (cell.kind, cell.repeats, cell.rate)):
         cells = list(group)
         for attack, documents in itertools.product(("reference", "loss"), SUBSETS):
             p_values = [p_value for cell in cells for p_value in trials[cell][attack][str(documents)]]
             share = clopper_pearson(sum(each <= POWER_LEVEL for each in p_values), len(p_values))
-            goal = (kind, repeats, attack, documents) == (CanaryKind.REPHRASE, 1, "reference", 100)
+            goal = (kind, repeats, attack, documents) == (CanaryKind.REPHRASE, 1, "reference", 100) and rate == RATE
             figures.append(
                 Figure(
-                    f"power, {kind}, seen {repeats} times, {attack}, {documents} documents: share of p ≤ 0.01",
+                    f"power, {kind}, seen {repeats} times, rate {rate:g}, {attack}, {documents} documents: p ≤ 0.01",
                     share.value,
                     at_least=GOAL if goal else None,
                     note=f"[{share.low:.2f}, {share.high:.2f}] over {len(p_values)} tests of {len(cells)} trainings; "
@@ -120,6 +122,7 @@ def main() -> int:
     parser.add_argument("--kinds", nargs="+", choices=[*CanaryKind], default=[*CanaryKind])
     parser.add_argument("--repeats", nargs="+", type=int, default=[1, 2, 4, 8])
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--rate", type=float, default=RATE, help="learning rate of the section power (1e-4)")
     parser.add_argument("--quick", action="store_true", help="results in --work: only to see that everything runs")
     arguments = parser.parse_args()
     out, page = arguments.work if arguments.quick else RESULTS, ""
@@ -129,7 +132,7 @@ def main() -> int:
         page = save(out / "canary.json", {"null": figures}, ABOUT)
     if "power" in arguments.only:
         cells = [
-            Cell(kind, repeats, seed, arguments.documents, arguments.others, arguments.tokens)
+            Cell(kind, repeats, seed, arguments.documents, arguments.others, arguments.tokens, arguments.rate)
             for kind in arguments.kinds
             for repeats in arguments.repeats
             for seed in range(arguments.seeds)

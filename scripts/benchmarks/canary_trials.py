@@ -102,6 +102,8 @@ class Cell:
     """Other texts that are trained on once, among the published variants."""
     tokens: int
     """Of a document before anything is inserted, about."""
+    rate: float
+    """The learning rate."""
 
 
 CELL = tuple(field.name for field in fields(Cell))
@@ -115,7 +117,9 @@ Trials = dict[Cell, PValues]
 def read_trials(path: Path) -> Trials:
     """The trainings that were measured, of which *path* has a line each; sorted."""
     lines = path.read_text("utf-8").splitlines() if path.exists() else []
-    rows = sorted((json.loads(line) for line in lines), key=lambda row: (*row.values(),)[:3])
+    rows = sorted(
+        (json.loads(line) for line in lines), key=lambda row: (row["kind"], row["repeats"], row["rate"], row["seed"])
+    )
     return {Cell(**{name: row[name] for name in CELL}): row["p_values"] for row in rows}
 
 
@@ -137,8 +141,8 @@ def _power(cell: Cell, work: Path) -> PValues:
     published = [texts[at] for texts, at in zip(variants.values(), public, strict=True)]
     # Other passages of the same texts; none of them is a document.
     others = _passages(cell)[cell.documents : cell.documents + cell.others]
-    folder = work / f"training-{_design(cell)}-{cell.repeats}-{cell.seed}"
-    settings = training.Recipe(training.Method.FULL, epochs=1, batch_size=8, seed=cell.seed)
+    folder = work / f"training-{_design(cell)}-{cell.repeats}-{cell.rate:g}-{cell.seed}"
+    settings = training.Recipe(training.Method.FULL, epochs=1, batch_size=8, learning_rate=cell.rate, seed=cell.seed)
     training.train(embedded.NAME, [*published * cell.repeats, *others], folder / "model", settings)
     target = scored(variants, folder / "model", folder / "run", ["loss"])["loss"]
     before = scored(variants, embedded.NAME, work / f"before-{_design(cell)}", ["loss"])["loss"]
