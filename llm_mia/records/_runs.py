@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from ._models import ModelRecord
-from ._texts import WindowRule
+from ._texts import TOKEN_ARRAYS, WindowRule
 
 __all__ = [
     "MAY_BE_MISSING",
@@ -111,6 +111,11 @@ class PassRecord:
     kept_fields: tuple[str, ...] | None = field(default=None, metadata={MAY_BE_MISSING: True})
     """The arrays of `TokenSignals` that are kept on disk; None: all; empty: none, because they were removed when the
     scores were written. Not compared between runs."""
+
+    @property
+    def stored_fields(self) -> tuple[str, ...]:
+        """The arrays of `TokenSignals` that are kept on disk."""
+        return tuple(TOKEN_ARRAYS) if self.kept_fields is None else self.kept_fields
 
     def lacks(self, fields: Collection[str]) -> tuple[str, ...]:
         """Those of *fields* that are not kept on disk."""

@@ -85,7 +85,7 @@ def not_kept(name: str, made_by: PassRecord, reads: Collection[str], wanted_by: 
     """That the pass *name* does not keep what *wanted_by* reads, and what to do: the end of a message."""
     if made_by.kept_fields:
         kept, lacking = (_list(fields) for fields in (made_by.kept_fields, made_by.lacks(reads)))
-        problem = f"of the signals of {name} only {kept} were kept (`keep_signals` scores), not {lacking}"
+        problem = f"the signals of {name} hold only {kept} (`keep_signals` scores), not {lacking}"
     else:
         problem = f"the signals of {name} were not kept (`keep_signals` none)"
     needed = f", which {wanted_by} needs" if wanted_by else ""

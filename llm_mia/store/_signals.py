@@ -57,8 +57,8 @@ class SignalsFolder:
         """Digest of what the pass depends on. Each part holds it, so a part of another pass or run is recognised."""
         self._kept = kept
         """The arrays of `TokenSignals` that each part holds; None: all, or continuations."""
-        self._reads = reads
-        """Of these the arrays that chunks give."""
+        self.reads = reads
+        """Of these the arrays that chunks give; where there are none, chunks give no continuations either."""
 
     def __iter__(self) -> Iterator[StoredSignals]:
         for chunk in self.chunks():
@@ -139,7 +139,7 @@ class SignalsFolder:
 
         waiting: list[pa.RecordBatch] = []
         first = position = 0
-        reads = () if keys_only else self._reads
+        reads = () if keys_only else self.reads
         for at, batch in self._batches(rows, start, stop, reads):
             if waiting and at != position:
                 yield StoredChunk(pa.Table.from_batches(waiting), self.tokenizer, first, reads)
@@ -234,7 +234,7 @@ class SignalsFolder:
         """What `write_unfinished` kept; None where there is nothing, or nothing that can be read."""
         import pyarrow as pa
 
-        if not self._unfinished(first).exists():
+        if not self._unfinished(first).exists() or not self.reads:
             return None
         try:
             with open_part_file(self._unfinished(first), self._pass_sha256, self._kept) as file:
