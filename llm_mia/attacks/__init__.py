@@ -5,7 +5,7 @@ Importing this package registers every kind of evidence in `EVIDENCE` and every 
 
 from . import distribution, likelihood, population, prefix, reference, rewrites, samples, sequence, shadows  # noqa: F401
 from ._evidence import EVIDENCE, MEMBER, NONMEMBER
-from ._fields import Likelihoods, Moments, Ranks
+from ._fields import Likelihoods, Moments, Ranks, TokenLikelihoods
 from ._kind import (
     Evidence,
     EvidenceKind,
@@ -47,6 +47,7 @@ __all__ = [
     "ShadowSet",
     "Share",
     "TextVersion",
+    "TokenLikelihoods",
     "all_attacks",
     "attack",
     "choose_shadows",

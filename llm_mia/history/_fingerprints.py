@@ -138,7 +138,7 @@ def _hashes_of_texts(table: ScoreTable, run: Path) -> Hashes | None:
     if name is None:
         return None
     try:
-        digests = read_signals(run, name).text_digests()
+        digests = read_signals(run, name, ()).text_digests()
     except RunDirectoryError:  # without signals, or with damaged signals, scores can be decided on all the same
         return None
     if len(digests) != (table.places.count("") if table.places else len(table)):

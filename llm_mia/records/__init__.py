@@ -7,6 +7,7 @@ from ._findings import Interval, Note, Standing
 from ._models import DTypeChoice, EndpointRecord, ModelRecord, RoundingRecord
 from ._names import SharedNames, count_distinct, count_each, number_by_name, number_names, values_at, without_gaps
 from ._runs import (
+    MAY_BE_MISSING,
     OF_TARGET,
     SCHEMA_VERSION,
     STAND_IN,
@@ -14,6 +15,7 @@ from ._runs import (
     BlockSize,
     FilesRecord,
     InputRecord,
+    KeptSignals,
     LeftOut,
     PassRecord,
     RunRecord,
@@ -37,6 +39,7 @@ from ._texts import (
 __all__ = [
     "CONTINUATIONS",
     "FIELDS",
+    "MAY_BE_MISSING",
     "OF_TARGET",
     "SCHEMA_VERSION",
     "STAND_IN",
@@ -50,6 +53,7 @@ __all__ = [
     "InputRecord",
     "IntArray",
     "Interval",
+    "KeptSignals",
     "LeftOut",
     "ModelRecord",
     "Note",

@@ -171,8 +171,14 @@ def _sources(results: Results) -> list[_Source]:
 
 def _extractable_words(results: Results) -> str:
     extracted = results.extractable.extracted
-    counts = {"kept": len(results.texts), "candidates": len(results.flags)}
-    return words.extractable_words(extracted=extracted, stretch=STRETCH, probability=PROBABILITY, **counts)
+    return words.extractable_words(
+        extracted=extracted,
+        stretch=STRETCH,
+        probability=PROBABILITY,
+        kept=len(results.texts),
+        candidates=len(results.flags),
+        signals=results.keeps_signals,
+    )
 
 
 def _rounded(value: float | None) -> float | None:

@@ -53,6 +53,7 @@ def passages_section(results: Results, *, most: int = MOST_PASSAGES) -> Markup:
         "passages.html",
         notes=words.passages_words(len(shown), len(audit.flags.rows), len(attacks), len(results.scores.columns)),
         no_texts="" if results.texts else words.no_texts_words(redacted=results.redact),
+        no_signals="" if results.keeps_signals else words.no_signals_words(results.run.kept_signals),
         rounded=words.rounded_words(_steps(results).logprob) if results.texts else "",
         figures=words.figures_words(audit.flags),
         placed=words.placed_words(audit.calibration.split, shadows=audit.shadows is not None),
@@ -200,8 +201,8 @@ def _texts_with_signals(
 ) -> Iterator[tuple[StoredText, tuple[TokenSignals, TokenSignals | None]]]:
     """Each kept text with its signals under the target and under the other model."""
     others: Iterable[tuple[StoredText, TokenSignals] | None]
-    others = results.signals(models.other) if models.other else iter(lambda: None, 0)
-    for (text, target), other in zip(results.signals("target"), others, strict=False):
+    others = results.kept_signals(models.other) if models.other else iter(lambda: None, 0)
+    for (text, target), other in zip(results.kept_signals("target"), others, strict=False):
         yield text, (target, other[1] if other else None)
 
 
