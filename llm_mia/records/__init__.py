@@ -5,7 +5,7 @@ from __future__ import annotations
 from ._evidence import Population, ShadowLikelihoods, ShadowPopulation, TokenFrequencies
 from ._findings import Interval, Note, Standing
 from ._models import DTypeChoice, EndpointRecord, ModelRecord, RoundingRecord
-from ._names import SharedNames, count_distinct, number_by_name, number_names, values_at, without_gaps
+from ._names import SharedNames, count_distinct, count_each, number_by_name, number_names, values_at, without_gaps
 from ._runs import (
     MAY_BE_MISSING,
     OF_TARGET,
@@ -73,6 +73,7 @@ __all__ = [
     "WindowRule",
     "WrittenTokens",
     "count_distinct",
+    "count_each",
     "number_by_name",
     "number_names",
     "target_pass",

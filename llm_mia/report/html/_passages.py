@@ -102,7 +102,7 @@ def _shown(results: Results, most: int) -> list[_Row]:
     """The candidates that the page lists, in the order of the input, in which texts and signals are stored."""
     places = results.flags.most_member_like(most)  # the audit keeps texts by the same rule
     rows = results.scores.rows(None)[places].tolist()
-    return [_Row(results.flags[place], row) for place, row in zip(places.tolist(), rows, strict=True)]
+    return [_Row(flag, row) for flag, row in zip(results.flags.at(places), rows, strict=True)]
 
 
 def _index(results: Results, shown: Sequence[_Row], attacks: Sequence[str]) -> dict[str, Any]:
