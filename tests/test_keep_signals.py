@@ -208,7 +208,8 @@ def refusals(out: Path) -> dict[str, Callable[[], object]]:
         "another attack": lambda: scored(out, None, "min_k++", model=Counting(0)),
         "another attack, none": lambda: scored(out, "none", "loss", "min_k++", model=Counting(0)),
         "full": lambda: scored(out, "full", model=Counting(0)),
-        "another input": lambda: score(changed, Counting(0), FakeBackend(1), attacks=["loss"], out=out),
+        "another input": lambda: score(TEXTS[:-1], Counting(0), FakeBackend(1), attacks=["loss"], out=out),
+        "another text": lambda: score(changed, Counting(0), FakeBackend(1), attacks=["loss"], out=out),
         "signals alone": lambda: write_signals(TEXTS, Counting(0), out=out),
         "reader": lambda: read_signals(out, "target"),
         "no table": lambda: scored_without_table(out),
@@ -221,6 +222,7 @@ NONE_SAYS = {
     "another attack, none": "the signals of target were not kept (`keep_signals` none), which min_k++ needs; ",
     "full": "holds less of the signals (`keep_signals` none) than `keep_signals` full keeps, and the rest is gone; ",
     "another input": "its scores are of another input, and the signals of target were not kept (`keep_signals` none), ",
+    "another text": "holds signals of ",
     "signals alone": "the signals of target were not kept (`keep_signals` none); ",
     "reader": "the signals of target were not kept (`keep_signals` none); ",
     "no table": "its scores.parquet is missing or damaged, and the signals of target were not kept (",
@@ -234,7 +236,7 @@ def test_what_needs_the_signals_is_refused_in_a_line(what: str, tmp_path: Path) 
     before = everything(out)
     message = refusal(refusals(out)[what])
     assert message.startswith(f"{out}: {NONE_SAYS[what]}")
-    assert message.endswith(WHAT_TO_DO)
+    assert message.endswith((*WHAT_TO_DO, "name another folder"))
     assert everything(out) == {name: content for name, content in before.items() if Path(name).exists()}
 
 
@@ -275,6 +277,22 @@ def test_a_part_that_lacks_what_the_record_names_is_refused(tmp_path: Path) -> N
     (tmp_path / "full/signals/target" / part.name).write_bytes(part.read_bytes())
     with pytest.raises(RunDirectoryError, match=r"damaged \(it lacks the columns token_ids, logprob"):
         list(read_signals(tmp_path / "full", "target"))
+
+
+def test_the_same_passages_in_other_files_are_known_by_their_texts(tmp_path: Path) -> None:
+    """As after `score` of a single file, with several processes, and then `audit` of its parts."""
+    rows = [{"id": f"p{at}", "text": text} for at, text in enumerate(TEXTS)]
+    options: dict[str, Any] = {"attacks": ["loss"], "out": tmp_path / "run"}
+    whole = score(rows, FakeBackend(0), keep_signals="none", **options)
+    parts = [Passages.of(rows[:9], name="a", label=0), Passages.of(rows[9:], name="b")]
+    model = Counting(0)
+    divided = score(parts, model, **options)
+    assert (columns(divided), model.windows) == (columns(whole), 0)
+    assert divided.rows(0).tolist() == list(range(9))
+    shorter = [{**row, "text": row["text"][:-1] + "!"} if at == 5 else row for at, row in enumerate(rows)]
+    before = everything(tmp_path / "run")
+    assert "holds signals of 'p5'" in refusal(lambda: score(shorter, model, **options))
+    assert everything(tmp_path / "run") == before
 
 
 # Others who compute

@@ -6,6 +6,7 @@ Importing this package registers every kind of evidence in `EVIDENCE` and every 
 from . import distribution, likelihood, population, prefix, reference, rewrites, samples, sequence, shadows  # noqa: F401
 from ._evidence import EVIDENCE, MEMBER, NONMEMBER
 from ._fields import Likelihoods, Moments, Ranks, TokenLikelihoods
+from ._gain_null import fit_gain_null
 from ._kind import (
     Evidence,
     EvidenceKind,
@@ -51,6 +52,7 @@ __all__ = [
     "all_attacks",
     "attack",
     "choose_shadows",
+    "fit_gain_null",
     "lowest",
     "parse_attack",
     "passes_needed",

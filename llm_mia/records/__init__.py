@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._evidence import Population, ShadowLikelihoods, ShadowPopulation, TokenFrequencies
+from ._evidence import GainNull, Population, ShadowLikelihoods, ShadowPopulation, TokenFrequencies
 from ._findings import Interval, Note, Standing
 from ._models import DTypeChoice, EndpointRecord, ModelRecord, RoundingRecord
 from ._names import SharedNames, count_distinct, count_each, number_by_name, number_names, values_at, without_gaps
@@ -50,6 +50,7 @@ __all__ = [
     "EndpointRecord",
     "FilesRecord",
     "FloatArray",
+    "GainNull",
     "InputRecord",
     "IntArray",
     "Interval",

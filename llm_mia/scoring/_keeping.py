@@ -10,7 +10,7 @@ from ..attacks import Attack, parse_attack
 from ..errors import RunDirectoryError, UsageError
 from ..records import KeptSignals, RunRecord
 from ..scores import is_other_role
-from ..signals import Inputs, PlannedPass, Progress, current_sharing, report_activity
+from ..signals import Inputs, PlannedPass, Progress, current_sharing, report_activity, scores_are_of
 from ..store import ALL_FIELDS, RunDirectory, not_kept
 from ._others import REFERENCE, TARGET, OtherColumn, registered
 from ._score_columns import SCORES, ScoreColumns, column_names
@@ -57,7 +57,9 @@ class Keeping:
             RunDirectoryError: the run keeps less than is wanted, or less than the attacks read.
         """
         _refuse_more(run.path, run.record, wanted)
-        refuse_unreadable(run, _needs(_computed_again(run, inputs, chosen), (), planned), _reason(run, inputs))
+        same = scores_are_of(run.record, inputs, [each.name for each in planned])
+        again = _computed_again(run, chosen, same=same)
+        refuse_unreadable(run, _needs(again, (), planned), _reason(run, same=same))
         attacks = [*chosen, *registered(run.record.attacks)]
         reduced = (wanted or run.record.kept_signals) is not KeptSignals.FULL
         fields = _fields(planned, attacks) if reduced else {}
@@ -94,12 +96,12 @@ def _refuse_more(path: Path, record: RunRecord, wanted: KeptSignals | None) -> N
         )
 
 
-def _computed_again(run: RunDirectory, inputs: Inputs, chosen: Sequence[Attack]) -> list[Attack]:
+def _computed_again(run: RunDirectory, chosen: Sequence[Attack], *, same: bool) -> list[Attack]:
     """Those of the attacks *chosen* whose columns a run that does not keep everything has to compute."""
     record = run.record
     if record.kept_signals is KeptSignals.FULL:
         return []
-    there = {each.name: each for each in record.attacks} if _same_inputs(record, inputs) else {}
+    there = {each.name: each for each in record.attacks} if same else {}
     columns = column_names(run.path / SCORES)
     return [
         attack
@@ -110,13 +112,9 @@ def _computed_again(run: RunDirectory, inputs: Inputs, chosen: Sequence[Attack])
     ]
 
 
-def _same_inputs(record: RunRecord, inputs: Inputs) -> bool:
-    return [source.sha256 for source in record.inputs] == [source.sha256() for source in inputs.sources]
-
-
-def _reason(run: RunDirectory, inputs: Inputs) -> str:
-    """Why columns that were there are computed again."""
-    if run.record.attacks and not _same_inputs(run.record, inputs):
+def _reason(run: RunDirectory, *, same: bool) -> str:
+    """Why columns that were there are computed again; *same*: not because the passages are others."""
+    if run.record.attacks and not same:
         return "its scores are of another input, and "
     if run.record.attacks and not column_names(run.path / SCORES):
         return f"its {SCORES} is missing or damaged, and "

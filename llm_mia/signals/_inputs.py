@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from ..errors import RunDirectoryError
 from ..passages import InputCheck, Passages, check_inputs
-from ..records import Passage, text_sha256
+from ..records import OF_TARGET, Passage, RunRecord, text_sha256
 from ..store import ALL_FIELDS, RunDirectory, StoredChunk
 
-__all__ = ["Inputs", "passages_with_signals", "stored_chunks"]
+__all__ = ["Inputs", "passages_with_signals", "scores_are_of", "stored_chunks"]
 
 CHUNK = 512
 
@@ -68,6 +68,21 @@ class Inputs:
         """Number of passages whose text occurs at an earlier position, too."""
         digests = self.repeated_digests
         return len(digests) - len(np.unique(digests, axis=0))
+
+
+def scores_are_of(record: RunRecord, inputs: Inputs, names: Collection[str]) -> bool:
+    """Whether the scores of a run are of these passages, so that columns can be copied.
+
+    They are where the files are the same. Where the pass of the target keeps no signals from which scores could be
+    computed again, it is enough that there are as many passages, because the pass, one of *names*, is compared with
+    them text by text before it is used.
+    """
+    if [source.sha256 for source in record.inputs] == [source.sha256() for source in inputs.sources]:
+        return True
+    emptied = any(
+        record.passes[name].kept_fields == () for name in OF_TARGET if name in record.passes and name in names
+    )
+    return emptied and sum(source.passages for source in record.inputs) == inputs.passages
 
 
 def passages_with_signals(

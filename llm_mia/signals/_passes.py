@@ -15,7 +15,7 @@ from ..records import FilesRecord, InputRecord, ModelRecord, PassRecord, WindowR
 from ..store import RunDirectory, SignalsFolder
 from ._blocks import PassSetup
 from ._estimate import DryRun, Estimated, running_dry
-from ._inputs import Inputs, stored_chunks
+from ._inputs import Inputs, scores_are_of, stored_chunks
 from ._left_out import recorder_of_left_out, still_left_out
 from ._limits import Limits
 from ._measuring import Left, measure_pass
@@ -101,7 +101,7 @@ def run_passes(
     recorded = tuple(
         InputRecord(source.name, source.sha256(), counts.passages, counts.notes) for source, counts in sources
     )
-    same = [source.sha256 for source in recorded] == [source.sha256 for source in run.record.inputs]
+    same = scores_are_of(run.record, inputs, [wanted.name for wanted in planned])
     # Scores of other inputs lack passages, so their columns leave the record in the same instant.
     columns: dict[str, Any] = {} if same else {"attacks": (), "others": (), "shared": {}}
     run.update(versions=versions(), inputs=recorded, **columns)
