@@ -18,7 +18,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from benchmarks.canary_trials import NULL_KINDS, Cell, Trials, measure_trials, null_p_values, scored, variants_of
+from benchmarks.canary_trials import (
+    NULL_KINDS,
+    SUBSETS,
+    Cell,
+    Trials,
+    measure_trials,
+    null_p_values,
+    scored,
+    variants_of,
+)
 from benchmarks.figures import Figure, save
 
 from llm_mia.backends import embedded
@@ -31,12 +40,15 @@ ATTACKS = ("loss", "min_k++")
 FAULT = 0.2
 """Share of documents of which the likeliest variant is published, as a planted fault."""
 POWER_LEVEL, GOAL = 0.01, 0.8
+RATE = 1e-4
+"""The usual learning rate of a training of all weights."""
 ABOUT = (
     "Texts: Python's language reference; 8 variants of each. Null: intervals are exact (Clopper–Pearson, 95 %) over "
     "redrawn manifests, and the goal is that the level lies within, which the lower end decides. Power: all weights "
     "are trained, one epoch, on the published variants of 100 documents of about 48 tokens and on 400 other passages, "
     "each of which is seen once. In the place of a writer who rephrases, 30 % of the words are dropped or moved. Draw "
-    "and training differ between seeds."
+    "and training differ between seeds; tests of 10 and 25 documents are of disjoint parts of these 100, and share a "
+    "training, so that their intervals are too narrow."
 )
 
 
@@ -78,20 +90,21 @@ def shares(
 
 
 def power(trials: Trials) -> list[Figure]:
-    """The share of trainings with a small p-value, by kind of variant, repeats and attack."""
+    """The share of tests with a small p-value, by kind of variant, repeats, attack and number of documents."""
     figures = list[Figure]()
-    for (kind, repeats), group in itertools.groupby(trials, lambda cell: (cell.kind, cell.repeats)):
+    for (kind, repeats, rate), group in itertools.groupby(trials, lambda cell: (cell.kind, cell.repeats, cell.rate)):
         cells = list(group)
-        for attack in ("reference", "loss"):
-            p_values = [trials[cell][attack] for cell in cells]
+        for attack, documents in itertools.product(("reference", "loss"), SUBSETS):
+            p_values = [p_value for cell in cells for p_value in trials[cell][attack][str(documents)]]
             share = clopper_pearson(sum(each <= POWER_LEVEL for each in p_values), len(p_values))
+            goal = (kind, repeats, attack, documents) == (CanaryKind.REPHRASE, 1, "reference", 100) and rate == RATE
             figures.append(
                 Figure(
-                    f"power, {kind}, seen {repeats} times, {attack}: share of p ≤ 0.01",
+                    f"power, {kind}, seen {repeats} times, rate {rate:g}, {attack}, {documents} documents: p ≤ 0.01",
                     share.value,
-                    at_least=GOAL if (repeats, attack, kind) == (1, "reference", CanaryKind.REPHRASE) else None,
-                    note=f"[{share.low:.2f}, {share.high:.2f}] over {len(p_values)} trainings; p: "
-                    + ", ".join(f"{each:.2g}" for each in p_values),
+                    at_least=GOAL if goal else None,
+                    note=f"[{share.low:.2f}, {share.high:.2f}] over {len(p_values)} tests of {len(cells)} trainings; "
+                    f"p: median {np.median(p_values):.2g}, largest {max(p_values):.2g}",
                 )
             )
     return figures
@@ -109,6 +122,7 @@ def main() -> int:
     parser.add_argument("--kinds", nargs="+", choices=[*CanaryKind], default=[*CanaryKind])
     parser.add_argument("--repeats", nargs="+", type=int, default=[1, 2, 4, 8])
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--rate", type=float, default=RATE, help="learning rate of the section power (1e-4)")
     parser.add_argument("--quick", action="store_true", help="results in --work: only to see that everything runs")
     arguments = parser.parse_args()
     out, page = arguments.work if arguments.quick else RESULTS, ""
@@ -118,7 +132,7 @@ def main() -> int:
         page = save(out / "canary.json", {"null": figures}, ABOUT)
     if "power" in arguments.only:
         cells = [
-            Cell(kind, repeats, seed, arguments.documents, arguments.others, arguments.tokens)
+            Cell(kind, repeats, seed, arguments.documents, arguments.others, arguments.tokens, arguments.rate)
             for kind in arguments.kinds
             for repeats in arguments.repeats
             for seed in range(arguments.seeds)

@@ -102,18 +102,24 @@ class Cell:
     """Other texts that are trained on once, among the published variants."""
     tokens: int
     """Of a document before anything is inserted, about."""
+    rate: float
+    """The learning rate."""
 
 
 CELL = tuple(field.name for field in fields(Cell))
-PValues = dict[str, float]
-"""By attack."""
+SUBSETS = (10, 25, 100)
+"""Numbers of documents that a training is tested with: all, and disjoint subsets of these."""
+PValues = dict[str, dict[str, list[float]]]
+"""By attack, and by the number of documents: the p-value of each subset of a training."""
 Trials = dict[Cell, PValues]
 
 
 def read_trials(path: Path) -> Trials:
     """The trainings that were measured, of which *path* has a line each; sorted."""
     lines = path.read_text("utf-8").splitlines() if path.exists() else []
-    rows = sorted((json.loads(line) for line in lines), key=lambda row: (*row.values(),)[:3])
+    rows = sorted(
+        (json.loads(line) for line in lines), key=lambda row: (row["kind"], row["repeats"], row["rate"], row["seed"])
+    )
     return {Cell(**{name: row[name] for name in CELL}): row["p_values"] for row in rows}
 
 
@@ -135,15 +141,24 @@ def _power(cell: Cell, work: Path) -> PValues:
     published = [texts[at] for texts, at in zip(variants.values(), public, strict=True)]
     # Other passages of the same texts; none of them is a document.
     others = _passages(cell)[cell.documents : cell.documents + cell.others]
-    folder = work / f"training-{_design(cell)}-{cell.repeats}-{cell.seed}"
-    settings = training.Recipe(training.Method.FULL, epochs=1, batch_size=8, seed=cell.seed)
+    folder = work / f"training-{_design(cell)}-{cell.repeats}-{cell.rate:g}-{cell.seed}"
+    settings = training.Recipe(training.Method.FULL, epochs=1, batch_size=8, learning_rate=cell.rate, seed=cell.seed)
     training.train(embedded.NAME, [*published * cell.repeats, *others], folder / "model", settings)
     target = scored(variants, folder / "model", folder / "run", ["loss"])["loss"]
     before = scored(variants, embedded.NAME, work / f"before-{_design(cell)}", ["loss"])["loss"]
     shutil.rmtree(folder)
     # Both have the same tokens, so the attack "reference" is the difference of the two scores.
     gain = [each - of_reference for each, of_reference in zip(target, before, strict=True)]
-    return {"reference": draw_test(gain, public).p_value, "loss": draw_test(target, public).p_value}
+    return {"reference": _of_subsets(gain, public), "loss": _of_subsets(target, public)}
+
+
+def _of_subsets(scores: Sequence[Floats], public: Sequence[int]) -> dict[str, list[float]]:
+    return {
+        str(size): [
+            draw_test(scores[at : at + size], public[at : at + size]).p_value for at in range(0, len(scores), size)
+        ]
+        for size in SUBSETS
+    }
 
 
 def made_variants(cell: Cell, work: Path) -> Variants:
