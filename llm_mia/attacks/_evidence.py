@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import AttackError, PassageError
 from ..records import CONTINUATIONS, Passage, Population, TokenFrequencies, TokenSignals, text_sha256
 from ..rewriting import neighbour, swap_words
+from ._fields import IDS
 from ._gain_null import fit_gain_null
 from ._kind import (
     EVIDENCE,
@@ -293,7 +294,7 @@ register_evidence(
         shared=_gain_null,
         passes=POPULATION,
         requirement=POPULATION_REQUIRED,
-        reads=("logprob",),
+        reads=("logprob", IDS),
         by_token=True,
     )
 )

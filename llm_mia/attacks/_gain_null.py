@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records import GainNull
-from ._fields import Likelihoods
+from ._fields import Likelihoods, TokenLikelihoods
 
 __all__ = ["PRIOR", "fit_gain_null", "standardised_excess", "summed_excess"]
 
@@ -25,7 +25,7 @@ ENDS = (0.02, 0.98)
 """Of the logarithms of absolute residuals; those outside are drawn in, for a residual near 0 has no finite one."""
 
 
-def summed_excess(target: Likelihoods, reference: Likelihoods, null: GainNull) -> float:
+def summed_excess(target: TokenLikelihoods, reference: Likelihoods, null: GainNull) -> float:
     """1/√n · Σ of the gains of a passage less the mean gain that *null* has for each of its tokens."""
     gains = (target.logprob - reference.logprob).astype(np.float64)
     usual = null.token_gains
@@ -34,14 +34,16 @@ def summed_excess(target: Likelihoods, reference: Likelihoods, null: GainNull) -
     return float(excess.sum() / np.sqrt(len(gains)))
 
 
-def standardised_excess(target: Likelihoods, reference: Likelihoods, text: str, null: GainNull) -> float:
+def standardised_excess(target: TokenLikelihoods, reference: Likelihoods, text: str, null: GainNull) -> float:
     """`summed_excess` less its mean, over its spread, both of them as *null* expects them of such a passage."""
     row = _design(_features(reference, text)[None, :], null)[0]
     mean, spread = float(row @ null.mean), float(np.exp(row @ null.log_spread))
     return (summed_excess(target, reference, null) - mean) / spread
 
 
-def fit_gain_null(targets: Sequence[Likelihoods], references: Sequence[Likelihoods], texts: Sequence[str]) -> GainNull:
+def fit_gain_null(
+    targets: Sequence[TokenLikelihoods], references: Sequence[Likelihoods], texts: Sequence[str]
+) -> GainNull:
     """The null distribution of gains, learned from passages that the target was not trained on.
 
     The means of tokens that a passage is scored with leave the passage itself out, as they do for a new passage: else
@@ -60,7 +62,7 @@ def fit_gain_null(targets: Sequence[Likelihoods], references: Sequence[Likelihoo
     return GainNull(null.token_gains, null.centre, null.scale, mean, log_spread)
 
 
-def _token_gains(targets: Sequence[Likelihoods], references: Sequence[Likelihoods]) -> tuple[Floats, Floats]:
+def _token_gains(targets: Sequence[TokenLikelihoods], references: Sequence[Likelihoods]) -> tuple[Floats, Floats]:
     """The mean gain of each token id, drawn towards 0; and `summed_excess` of each passage by the others' means."""
     lengths = np.array([len(signals) for signals in targets])
     tokens = np.concatenate([signals.token_ids for signals in targets]).astype(np.int64)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..records import GainNull, Population
 from . import cohort
-from ._fields import Likelihoods
+from ._fields import Likelihoods, TokenLikelihoods
 from ._gain_null import standardised_excess, summed_excess
 from ._registry import Positive, Share, attack
 
@@ -66,7 +66,7 @@ def info_rmia(target: Likelihoods, aligned_reference: Likelihoods, population: P
 
 @attack("excess_gain", paper="ours; nearest is Watson et al. 2022, arXiv:2111.08440")
 def excess_gain(
-    target: Likelihoods,
+    target: TokenLikelihoods,
     aligned_reference: Likelihoods,
     gain_null: GainNull,
     text: str,

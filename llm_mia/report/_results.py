@@ -16,6 +16,7 @@ from ..history import Entry, History
 from ..records import STAND_IN, RunRecord, TokenSignals, target_pass
 from ..scores import ScoreTable, taken
 from ..store import StoredText, read_run, read_signals, read_texts
+from ._published import PublishedResults, read_published
 from .extractable import Extractable, extractable_of
 
 __all__ = ["Results", "read_results"]
@@ -45,6 +46,11 @@ class Results:
     def texts(self) -> Sequence[StoredText]:
         """The texts that the audit kept, in the order of the input; none where they are redacted."""
         return [] if self.redact else read_texts(self.audit.path)
+
+    @cached_property
+    def published(self) -> PublishedResults:
+        """The tests of published texts that the same folder holds."""
+        return read_published(self.audit.path, redact=self.redact)
 
     @cached_property
     def decisions(self) -> Sequence[Entry]:

@@ -42,8 +42,8 @@ def coded(evidence: TailEvidence) -> dict[str, Coded]:
     by_entropy = _by_quantiles(-reference.mean, ENTROPIES, known)
     cell = (by_loss * ENTROPIES + by_entropy) * (len(RANKS) + 1) + np.searchsorted(RANKS, reference.rank, side="right")
     left = evidence.gains - type_means(evidence, evidence.gains, evidence.fitted)
-    member = np.repeat(evidence.members, evidence.target.lengths)
-    other = ~member & ~known
+    lengths = evidence.target.lengths
+    member, other = (np.repeat(rows, lengths) for rows in (evidence.masks.members, evidence.masks.measured))
     codes = {}
     for name, values in zip(VARIANTS, (evidence.gains, left), strict=True):
         code = cell * BINS + np.searchsorted(EDGES, values / values[known].std())

@@ -10,6 +10,7 @@ function                what it shows
 `baselines`             the AUROC of every attack, and of classifiers that never saw the model
 `heat_map`              the tokens of a passage, coloured by log-likelihood
 `canary`                of a test of canaries instead: the sum, and those of other draws
+`paired`                of a test of published and withheld versions instead: the sum, and those of other signs
 `defenses`              of defences instead of an audit: what leaks against the perplexity of held-out texts
 
 Each takes an audit, draws on the Axes *ax* or on those of a new figure, and returns them; ``.figure.savefig`` writes a
@@ -17,7 +18,7 @@ file. They compute nothing: what they show is in the records, or is computed in 
 `llm_mia.decision`. `page_figures` gives all of them as SVG for the page, `write_figures` writes them into a folder.
 """
 
-from ._canary import canary, write_canary_figure
+from ._canary import canary, paired, published_figures, write_canary_figure, write_paired_figure
 from ._defenses import defenses, write_defenses_figure
 from ._display import Figure
 from ._drawing import (
@@ -48,10 +49,13 @@ __all__ = [
     "heat_map",
     "p_values",
     "page_figures",
+    "paired",
     "power",
+    "published_figures",
     "roc",
     "scores",
     "write_canary_figure",
     "write_defenses_figure",
     "write_figures",
+    "write_paired_figure",
 ]
