@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -37,7 +37,7 @@ from ._sealing import commitment_of, leaf_of, merkle_root
 from ._texts import Variants, documents_of, refuse_equal, refuse_visible, supplied_variants
 from ._traps import SentenceRule, sampled_sentences, with_traps, word_traps
 
-__all__ = ["WrittenCanaries", "draw_canaries", "make_canaries"]
+__all__ = ["USUAL_VARIANTS", "WrittenCanaries", "draw_canaries", "kind_named", "make_canaries", "written_variants"]
 
 USUAL_VARIANTS = 8
 
@@ -93,7 +93,7 @@ def make_canaries(
         InputError: a document has a single variant, variants are equal, or a variant is a part of another.
         RunDirectoryError: *out* exists, or cannot be written.
     """
-    out, kind, passages = Path(out), _kind(kind), to_passages(source)
+    out, kind, passages = Path(out), kind_named(kind), to_passages(source)
     _refuse_arguments(kind, variants, rephrased, model, sentences, beacon, beacon_source)
     if out.exists():
         raise RunDirectoryError(
@@ -107,11 +107,7 @@ def make_canaries(
         texts, notes = supplied_variants(documents, to_passages(rephrased, label_column=""), variants)
     else:
         number = USUAL_VARIANTS if variants is None else variants
-        if kind is CanaryKind.TOKEN:
-            traps = word_traps(documents.values(), number * len(documents), key)
-        else:
-            traps = _written(documents, number, model, sentences or SentenceRule(), key, progress)
-        texts = with_traps(documents, traps, number, key)
+        texts = written_variants(kind, documents, number, key, model=model, sentences=sentences, progress=progress)
     refuse_equal(texts)
     refuse_visible(texts)
     manifest = _sealed(kind, texts, key, beacon_source or "", beacon if beacon_source is None else None)
@@ -150,7 +146,39 @@ def draw_canaries(folder: str | Path, beacon: str) -> WrittenCanaries:
     return WrittenCanaries(folder, manifest, drawn=True)
 
 
-def _kind(kind: CanaryKind | str) -> CanaryKind:
+def written_variants(
+    kind: CanaryKind,
+    documents: Mapping[str, str],
+    number: int,
+    key: bytes,
+    *,
+    words: Iterable[str] | None = None,
+    model: ModelSource | None = None,
+    sentences: SentenceRule | None = None,
+    progress: Progress | None = None,
+) -> Variants:
+    """*number* variants of each document that differ in an addition, which is drawn by *key*.
+
+    Args:
+        kind: token or insert.
+        documents: their texts.
+        number: of variants.
+        key: decides additions and places.
+        words: texts whose words are drawn; None: those of *documents*.
+        model: for the kind insert, as of `make_canaries`.
+        sentences: likewise.
+        progress: is called while sentences are written.
+    """
+    of_words = [*(documents.values() if words is None else words)]
+    if kind is CanaryKind.TOKEN:
+        traps = word_traps(of_words, number * len(documents), key)
+    else:
+        traps = _written(of_words, number * len(documents), model, sentences or SentenceRule(), key, progress)
+    return with_traps(documents, traps, number, key)
+
+
+def kind_named(kind: CanaryKind | str) -> CanaryKind:
+    """The kind with this name; `UsageError` where there is none."""
     try:
         return CanaryKind(kind)
     except ValueError:
@@ -183,18 +211,17 @@ def _refuse_arguments(
 
 
 def _written(
-    documents: Mapping[str, str],
-    number: int,
+    words: Sequence[str],
+    wanted: int,
     model: ModelSource | None,
     rule: SentenceRule,
     secret: bytes,
     progress: Progress | None,
 ) -> list[str]:
-    """*number* sentences for each document, by *model*."""
+    """*wanted* sentences, by *model*."""
     report_activity(progress, "loading the model")
-    backend, wanted = _loaded(model), number * len(documents)
-    report = partial(_report, progress, wanted)
-    return sampled_sentences(backend, tokenizer_of(backend), documents.values(), wanted, secret, rule, report)
+    backend, report = _loaded(model), partial(_report, progress, wanted)
+    return sampled_sentences(backend, tokenizer_of(backend), words, wanted, secret, rule, report)
 
 
 def _report(progress: Progress | None, wanted: int, sentences: int) -> None:

@@ -10,6 +10,7 @@ function                what it shows
 `baselines`             the AUROC of every attack, and of classifiers that never saw the model
 `heat_map`              the tokens of a passage, coloured by log-likelihood
 `canary`                of a test of canaries instead: the sum, and those of other draws
+`canary_plan`           of a plan of canaries: the power by the number of documents
 `defenses`              of defences instead of an audit: what leaks against the perplexity of held-out texts
 
 Each takes an audit, draws on the Axes *ax* or on those of a new figure, and returns them; ``.figure.savefig`` writes a
@@ -18,6 +19,7 @@ file. They compute nothing: what they show is in the records, or is computed in 
 """
 
 from ._canary import canary, write_canary_figure
+from ._canary_plan import canary_plan, write_plan_figure
 from ._defenses import defenses, write_defenses_figure
 from ._display import Figure
 from ._drawing import (
@@ -41,6 +43,7 @@ __all__ = [
     "Figure",
     "baselines",
     "canary",
+    "canary_plan",
     "defenses",
     "documents",
     "false_positives",
@@ -54,4 +57,5 @@ __all__ = [
     "write_canary_figure",
     "write_defenses_figure",
     "write_figures",
+    "write_plan_figure",
 ]
