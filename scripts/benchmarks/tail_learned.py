@@ -20,7 +20,7 @@ LOSSES, ENTROPIES, RANKS = 6, 3, np.array([1, 10])
 BINS, CELLS = len(EDGES) + 1, LOSSES * ENTROPIES * (len(RANKS) + 1)
 SMOOTHING = 200.0
 """A cell's densities are drawn towards those of all cells as if so many more tokens of each kind were in it."""
-VARIANTS = ("tokens", "type_tokens")
+VARIANTS = ("evidence of tokens", "evidence of tokens in excess")
 """Of the gain, and of the gain less what non-members gain on the same token."""
 
 

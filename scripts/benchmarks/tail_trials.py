@@ -75,6 +75,8 @@ class Masks:
     """Non-members on which a score may be fitted."""
     measured: Bools
     """Non-members on which the figures are measured, and nothing is fitted."""
+    units: Ints
+    """A number for each passage, or for its document: what is drawn for a part as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class TailTrial:
         """Non-members to fit on are drawn by passage: documents give passages to every part."""
         at = np.arange(len(self.texts))
         fitted = self.sizes.members + self.sizes.fitted
-        return Masks(at < self.sizes.members, (at >= self.sizes.members) & (at < fitted), at >= fitted)
+        return Masks(at < self.sizes.members, (at >= self.sizes.members) & (at < fitted), at >= fitted, at)
 
     @property
     def by_document(self) -> Masks:
@@ -119,7 +121,7 @@ class TailTrial:
         sizes = np.bincount(of_passage[~members], minlength=len(names))
         count = int(np.searchsorted(np.cumsum(sizes), self.sizes.fitted)) + 1
         fitting = of_passage < count
-        return Masks(members & ~fitting, ~members & fitting, ~members & ~fitting)
+        return Masks(members & ~fitting, ~members & fitting, ~members & ~fitting, of_passage)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
