@@ -285,8 +285,8 @@ def test_sentences_add_the_same_number_of_tokens_to_their_documents(tmp_path: Pa
     folder, notes = made("called", called)
     unequal = sum(len(each) > 1 for each in numbers_of_tokens(folder, writer.tokens))
     assert notes == (
-        f"in {unequal} of 6 documents the variants have unequal numbers of tokens, by 2 at most: the words around the "
-        "sentences join with some of them; the test remains exact",
+        f"in {unequal} of 6 documents the variants have unequal numbers of tokens, by 2 at most: some sentences join "
+        "with the words around them; the test remains exact",
     )
 
 

@@ -282,13 +282,13 @@ def test_texts_of_the_package_and_of_the_user(tiny: str, tmp_path: Path) -> None
         ({"goal": 1.0}, UsageError, "`goal` is 1: a power lies between"),
         ({"pilots": 2}, UsageError, "`pilots` is 2: the interval is over pilots, and needs at least 3"),
         ({"pilot_documents": 1}, UsageError, "`pilot_documents` is 1"),
-        ({"others": 601}, UsageError, "`others` is 601: it lies between 0 and 600"),
+        ({"others": 601}, UsageError, "`others` is 601: it must lie between 0 and 600"),
         (
             {"documents": 4},
             InputError,
             "4 documents with 3 variants can give no p-value .* at least 5",
         ),
-        ({"variants": 4}, InputError, "has a document with 3 variants, fewer than `variants`, 4"),
+        ({"variants": 4}, InputError, "has a document with 3 variants, and `variants` is 4"),
         ({"kind": "token"}, UsageError, "holds canaries of the kind rephrase"),
         (
             {"pilot_documents": 9},

@@ -207,7 +207,10 @@ def check_exhibit_page(page: Elements) -> None:
     ("command", "why"),
     [
         (["report", "{run}", "--extraction", "{run}"], "--extraction belongs to the page of an audit"),
-        (["report", "{run}", "--figures"], "--figures belongs to an audit: the test has left its figure in"),
+        (
+            ["report", "{run}", "--figures"],
+            "--figures belongs to an audit: leave it out, because the figure of the test is in",
+        ),
         (["report", "{run}", "--details"], "--details belongs to two runs"),
         (["report", "{run}", "-o", "{run}/canary.json"], "belongs to the run in this folder"),
         (["exhibit", "{run}", "-o", "{run}/x", "--extraction", "{run}"], "--extraction belongs to an audit"),

@@ -18,11 +18,11 @@ Floats = NDArray[np.float64]
 PRIOR = 10.0
 """A token's mean gain is drawn towards 0 as if it occurred so many more times without a gain."""
 PENALTY = 20.0
-"""On squared coefficients of the regressions, in passages; features are in standard units."""
+"""The penalty on squared coefficients of the regressions, in passages; features are in standard units."""
 FARTHEST = 4.0
-"""Features farther from their mean count as so many standard deviations: beyond them the regressions extrapolate."""
+"""Standard deviations from its mean at which a feature is cut off: beyond them the regressions would extrapolate."""
 ENDS = (0.02, 0.98)
-"""Of the logarithms of absolute residuals; those outside are drawn in, for a residual near 0 has no finite one."""
+"""Quantiles at which the logarithms of absolute residuals are cut off: that of a residual near 0 is far below all."""
 
 
 def summed_excess(target: TokenLikelihoods, reference: Likelihoods, null: GainNull) -> float:
@@ -35,7 +35,7 @@ def summed_excess(target: TokenLikelihoods, reference: Likelihoods, null: GainNu
 
 
 def standardised_excess(target: TokenLikelihoods, reference: Likelihoods, text: str, null: GainNull) -> float:
-    """`summed_excess` less its mean, over its spread, both of them as *null* expects them of such a passage."""
+    """`summed_excess` less its mean, divided by its spread, both as *null* predicts them for such a passage."""
     row = _design(_features(reference, text)[None, :], null)[0]
     mean, spread = float(row @ null.mean), float(np.exp(row @ null.log_spread))
     return (summed_excess(target, reference, null) - mean) / spread
@@ -49,9 +49,9 @@ def fit_gain_null(
 ) -> GainNull:
     """The null distribution of gains, learned from passages that the target was not trained on.
 
-    The means of tokens that a passage is scored with leave its document out, for a new passage is of another document:
-    else the scores would be too small, and the regressions would learn that. Ridge regressions give mean and logarithm
-    of the absolute deviation.
+    Ridge regressions give the mean and the logarithm of the absolute deviation of `summed_excess`. For them, each
+    passage is scored by the mean gains of tokens in other documents, because a new passage is of another document: with
+    its document the scores would be too small, and the regressions would learn that.
 
     Args:
         targets: signals of the target on each passage, of which each has a token or more.
@@ -92,7 +92,7 @@ def _token_gains(
 
 
 def _features(reference: Likelihoods, text: str) -> Floats:
-    """What the target never touches: loss and its spread, length, what zlib saves, and bytes a token."""
+    """What does not depend on the target: loss and its spread, length, how far zlib compresses, and bytes a token."""
     losses, encoded = -reference.logprob.astype(np.float64), text.encode()
     tokens, size = len(losses), max(1, len(encoded))
     return np.array(

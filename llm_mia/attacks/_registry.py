@@ -115,8 +115,8 @@ class Attack:
     def reads(self, declaration: str) -> frozenset[str]:
         """Which arrays of `TokenSignals` it reads of the passes with this declaration (`ModelPass.name`).
 
-        Of an attack that another package or a notebook defines, the token ids always count: mypy has not held it to
-        its types here.
+        The token ids always count for an attack that another package or a notebook defines: no type check shows here
+        that it does not read them.
         """
         hints, read = _hints(self.function), set[str]()
         foreign = not self.function.__module__.startswith(f"{__package__}.")

@@ -73,12 +73,12 @@ def excess_gain(
     *,
     form: Literal["scaled", "sum"] = "scaled",
 ) -> float:
-    """Gain over the reference model beyond the population's on the same tokens, in the spread of such passages.
+    """Gain over the reference model beyond the population's on the same tokens, divided by the spread of such passages.
 
-    Two models of the same kind differ most in how likely they find single tokens anywhere, whatever the passage: that
-    is most of the noise of a mean gain, and the population shows it. It must hold known non-members, the more the
-    better (scripts/results/attacks-tail.md has 250 to 2,000), and none of those that set a threshold: their scores
-    would be too small. ``form=sum`` is not scaled by what the spread of a passage's score depends on.
+    Two models of the same kind differ most in how likely single tokens are under them, whatever the passage. This is
+    most of the noise of a mean gain, and the population shows it. The population must hold known non-members, the more
+    the better (scripts/results/attacks-tail.md has 250 to 2,000), and none of those that set a threshold, whose scores
+    would be too small. ``form=sum`` leaves out the mean and the spread of such passages.
 
         e_t = log p_T(x_t | x_<t) − log p_R(x_t | x_<t) − b(x_t)
         b(v) = sum of the gains of token v in the population / (its occurrences there + 10)

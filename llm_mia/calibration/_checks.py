@@ -54,7 +54,7 @@ def listed(positions: NDArray[np.intp]) -> str:
 
 
 def in_blocks(function: Callable[[Floats], Floats], values: Floats) -> Floats:
-    """What *function* gives for each of *values*; of millions of them, what it computes with is small beside them."""
+    """What *function* gives for *values*, block by block: of millions of them, its temporary arrays stay small."""
     results = np.empty(values.shape)
     flat, given = results.ravel(), values.ravel()
     for start in range(0, len(flat), BLOCK):

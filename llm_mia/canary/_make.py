@@ -133,7 +133,7 @@ def draw_canaries(folder: str | Path, beacon: str) -> WrittenCanaries:
     folder, beacon = Path(folder), beacon.strip()
     if not beacon:
         raise UsageError("`beacon` is empty: give the public value")
-    read_manifest(folder)  # or a lock would be left in a folder that is none of canaries
+    read_manifest(folder)  # else a lock would be left in a folder without canaries
     with locked(folder / f".{MANIFEST}.drawing"):
         return _drawn(folder, beacon)
 
@@ -203,7 +203,7 @@ def _refuse_arguments(
     beacon_source: str | None,
 ) -> None:
     if variants is not None and variants < 2:
-        raise UsageError(f"`variants` is {variants}: a document needs at least 2, of which a single one becomes public")
+        raise UsageError(f"`variants` is {variants}: a document needs at least 2, of which 1 becomes public")
     if kind is CanaryKind.REPHRASE and rephrased is None:
         raise UsageError("the kind rephrase takes its variants from a file: give `rephrased`, or another `kind`")
     if kind is not CanaryKind.REPHRASE and rephrased is not None:

@@ -40,7 +40,7 @@ VARIANTS, MODEL, RUN = "variants.json", "model", "run"
 
 @dataclass(frozen=True)
 class PilotRun:
-    """A pilot that is run, or was."""
+    """A pilot, before and after it has run."""
 
     path: Path
     """The folder of the plan."""
@@ -63,12 +63,12 @@ class PilotRun:
 
     @property
     def key(self) -> bytes:
-        """What all that is random in the pilot is drawn by; no secret."""
+        """The key by which all is drawn that is random in the pilot; it is no secret."""
         return hashlib.sha256(f"llm_mia pilot {self.settings.recipe.seed} {self.number}".encode()).digest()
 
     @cached_property
     def variants(self) -> Variants:
-        """Those of the documents of this pilot; written once, because sentences take long."""
+        """The variants of the documents of this pilot; kept in a file, because sentences take long to write."""
         stored = self.work / VARIANTS
         if stored.exists():
             return {name: tuple(texts) for name, texts in json.loads(stored.read_text("utf-8")).items()}
@@ -110,10 +110,10 @@ class PilotRun:
         return Passages.of(rows, name=f"the variants of pilot {self.number}", label_column="")
 
     def run(self, *, keep_model: bool) -> Pilot:
-        """Train, score and write the result, unless it is there; what is removed at the end holds the texts."""
+        """The result of the pilot, read from its file, or trained, scored and written; then all texts are removed."""
         if self.file.exists():
             pilot = read_pilot(self.file)
-            self._clear(keep_model)  # a process that was killed at the end has left it
+            self._clear(keep_model)  # a process that was killed before this has left it
             return pilot
         with only_owner_reads(self.path), only_owner_reads(self.path / PILOTS), only_owner_reads(self.work):
             if self.settings.kind is CanaryKind.INSERT:

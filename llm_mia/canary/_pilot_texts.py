@@ -20,13 +20,14 @@ from ._texts import Variants, documents_of, refuse_equal, refuse_visible, suppli
 __all__ = ["MOST_OTHERS", "PilotSource", "package_documents", "pilot_source"]
 
 PASSAGE_TOKENS = 64
-"""Of a document from the package, at most about."""
+"""Most tokens of a document from the package, about."""
 SHORTEST = 120
-"""Bytes of such a document: headings alone are no text."""
+"""Fewest bytes of such a document: headings alone are no text."""
 MOST_OTHERS = 600
-"""Passages of the package that are no documents, but other texts."""
+"""Passages of the package that serve as other texts, and not as documents."""
 LONGEST_TOKENS = 512
-"""Of a document that gets an addition; of a longer one the beginning is used, so that the addition lies in a window."""
+"""Most tokens of a document that gets an addition; of a longer document only the beginning is used, so that the
+addition lies in the same window."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +37,7 @@ class PilotSource:
     texts: PilotTexts
     kind: CanaryKind
     documents: Mapping[str, str]
-    """The text of each; of the kind rephrase, and of sealed variants, the first variant."""
+    """The text of each by name; of the kind rephrase, and of sealed variants, the first variant."""
     supplied: Variants | None
     """The variants of each document, where they are supplied."""
     variants: int
@@ -82,7 +83,7 @@ def pilot_source(
         InputError: a file is damaged, or documents have too few variants.
     """
     if variants is not None and variants < 2:
-        raise UsageError(f"`variants` is {variants}: a document needs at least 2, of which a single one becomes public")
+        raise UsageError(f"`variants` is {variants}: a document needs at least 2, of which 1 becomes public")
     if isinstance(texts, str | Path) and (Path(texts) / MANIFEST).is_file():
         return _sealed(Path(texts), kind, variants, rephrased)
     named = kind_named(CanaryKind.TOKEN if kind is None else kind)
@@ -104,7 +105,9 @@ def pilot_source(
     beginnings = {name: next(iter(cut_document(text, LONGEST_TOKENS))) for name, text in documents.items()}
     cut = sum(len(beginnings[name]) < len(text) for name, text in documents.items())
     if cut:
-        notes = (f"of {cut} of {len(documents)} documents pilots use the beginning, about {LONGEST_TOKENS} tokens",)
+        notes = (
+            f"{cut} of {len(documents)} documents are long: pilots use their beginnings, about {LONGEST_TOKENS} tokens",
+        )
     return PilotSource(PilotTexts.TEXTS, named, beginnings, None, variants or USUAL_VARIANTS, notes)
 
 
@@ -121,7 +124,7 @@ def _sealed(
     fewest = min(map(len, sealed.variants.values()))
     if variants is not None and variants > fewest:
         raise InputError(
-            f"{folder}: has a document with {fewest} variants, fewer than `variants`, {variants}: leave it out"
+            f"{folder}: has a document with {fewest} variants, and `variants` is {variants}: give at most {fewest}"
         )
     supplied = {name: texts[:variants] for name, texts in sealed.variants.items()}
     documents = {name: texts[0] for name, texts in supplied.items()}
@@ -135,5 +138,5 @@ def package_documents() -> tuple[dict[str, str], tuple[str, ...]]:
 
     passages = (each.strip() for text in topics.values() for each in cut_document(text, PASSAGE_TOKENS))
     texts = [*dict.fromkeys(each for each in passages if len(each.encode()) >= SHORTEST)]
-    random.Random("other texts").shuffle(texts)  # noqa: S311 - likewise
+    random.Random("other texts").shuffle(texts)  # noqa: S311 - a reproducible order
     return {f"passage-{at:04d}": text for at, text in enumerate(texts[MOST_OTHERS:])}, tuple(texts[:MOST_OTHERS])

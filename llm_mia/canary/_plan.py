@@ -44,7 +44,7 @@ REPEATS = (1, 2, 4, 8)
 """How often public variants are trained on in a pilot, each number with another part of the documents."""
 USUAL_DOCUMENTS = 100
 TIMES = (0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.4, 2.8, 5.6, 8.0)
-"""Of the documents of the design, besides those of a table: the numbers for which there are powers, for a figure."""
+"""Multiples of the documents of the design for which the figure shows the power, besides `SHOWN_TIMES`."""
 FEWEST_SCORED = 2
 LOCK, SETTINGS = ".lock", "settings.json"
 
@@ -96,7 +96,7 @@ def plan_canaries(
         rephrased: for the kind rephrase: further variants, with the document of each.
         model: the model that is trained; it must lie on this machine or on the hub.
         level: the p-value that the test is to reach.
-        goal: the power that is wanted; the plan says how many documents have it.
+        goal: the power that is wanted; the plan says how many documents give it.
         pilots: how many models are trained.
         pilot_documents: documents of each number of repeats, in each pilot.
         others: other texts that each model is trained on once, passages of the language reference.
@@ -155,13 +155,13 @@ def _shared(source: PilotSource, settings: PilotSettings, pilots: int) -> Iterat
     """A note where there are too few documents for pilots without common ones."""
     if pilots * settings.documents * len(settings.repeats) > len(source.documents):
         yield (
-            "the pilots share documents, because there are too few for each; so the interval is over trainings, and "
-            "covers further documents only in part"
+            "the pilots share documents, because there are too few; so the interval covers further trainings, and "
+            "further documents only in part"
         )
 
 
 def _of_folder(path: Path, settings: PilotSettings, repeats: int) -> PilotSettings:
-    """The settings of the pilots that are in the folder *path*, where they are these.
+    """The settings of the pilots in the folder *path*, which must be *settings*; these where it has no pilots yet.
 
     Raises:
         RunDirectoryError: the folder holds pilots of other settings, or something else.
@@ -185,7 +185,7 @@ def _of_folder(path: Path, settings: PilotSettings, repeats: int) -> PilotSettin
 
 @contextmanager
 def _claimed(path: Path, settings: PilotSettings) -> Iterator[None]:
-    """Holds the folder *path* for a call; a call that fails before a weight is on disk leaves nothing behind."""
+    """Keep other calls out of the folder *path*; a call that fails before a pilot has a file leaves nothing behind."""
     with only_owner_reads(path):
         lock, pilots = FileLock(path / LOCK, timeout=0), path / PILOTS
         with writing(path):
@@ -244,7 +244,7 @@ def _planned(
 
 
 def _measured(pilots: Sequence[Pilot], attack: str, repeats: int) -> MeasuredEffect:
-    """What the documents that were trained on so often show.
+    """The effect on the documents whose public variant was trained on so many times.
 
     Raises:
         InputError: too few documents of a pilot have scores.
@@ -254,8 +254,8 @@ def _measured(pilots: Sequence[Pilot], attack: str, repeats: int) -> MeasuredEff
         chosen = [each for each in pilot.documents if each.repeats == repeats]
         if len(chosen) < FEWEST_SCORED:
             raise InputError(
-                f"pilot {pilot.number}: of the documents that were trained on {repeats} times only {len(chosen)} have "
-                "scores of all variants, which is too few: give longer texts"
+                f"pilot {pilot.number}: of the documents that were trained on {repeats} times, all variants of only "
+                f"{len(chosen)} have scores, and at least {FEWEST_SCORED} are needed: give longer texts"
             )
         by_pilot.append(([np.array(each.scores[attack]) for each in chosen], [each.public for each in chosen]))
     return measured_effect(by_pilot)

@@ -13,16 +13,17 @@ from ._power import fewest_documents, least_level
 __all__ = ["refuse_few", "refuse_level", "refuse_numbers", "trainable"]
 
 FEWEST_OF_PILOT, FEWEST_PILOTS = 4, 3
-"""Fewer documents of a number of repeats, or fewer pilots, have no interval that is of use."""
+"""With fewer documents of a number of repeats, or fewer pilots, the interval is of no use."""
 
 
 def refuse_numbers(
     documents: int | None, repeats: int, level: float, goal: float, pilots: int, pilot_documents: int, others: int
 ) -> None:
+    """Raise `UsageError` where a number is impossible for a design or a pilot."""
     if documents is not None and documents < 1:
         raise UsageError(f"`documents` is {documents}: a design has at least 1 document")
     if repeats < 1:
-        raise UsageError(f"`repeats` is {repeats}: a public variant is seen at least once, 1")
+        raise UsageError(f"`repeats` is {repeats}: a model sees a public variant at least 1 time")
     if not 0 < level < 1:
         raise UsageError(f"`level` is {level:g}: a p-value lies between 0 and 1, both excluded")
     if level < least_level():
@@ -37,10 +38,13 @@ def refuse_numbers(
     if pilot_documents < FEWEST_OF_PILOT:
         raise UsageError(f"`pilot_documents` is {pilot_documents}: the interval needs at least {FEWEST_OF_PILOT}")
     if not 0 <= others <= MOST_OTHERS:
-        raise UsageError(f"`others` is {others}: it lies between 0 and {MOST_OTHERS}, the other texts that there are")
+        raise UsageError(
+            f"`others` is {others}: it must lie between 0 and {MOST_OTHERS}, the number of texts that there are"
+        )
 
 
 def trainable(model: ModelSpec | str | Path) -> ModelSpec:
+    """The model, not yet loaded; raises an error where it is behind an endpoint, or neither a name nor a folder."""
     if not isinstance(model, ModelSpec | str | Path):
         raise UsageError(
             f"`model` is of the type {type(model).__name__}: give the name or the folder of a model, which is trained"
@@ -54,6 +58,7 @@ def trainable(model: ModelSpec | str | Path) -> ModelSpec:
 
 
 def refuse_level(design: CanaryDesign) -> None:
+    """Raise `InputError` where the design has too few documents to reach its level."""
     fewest = fewest_documents(design.variants, design.level)
     if design.documents < fewest:
         raise InputError(
@@ -63,6 +68,7 @@ def refuse_level(design: CanaryDesign) -> None:
 
 
 def refuse_few(source: PilotSource, settings: PilotSettings) -> None:
+    """Raise `InputError` where there are fewer documents than a pilot needs."""
     parts, there = len(settings.repeats), len(source.documents)
     if parts * settings.documents <= there:
         return

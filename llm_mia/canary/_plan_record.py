@@ -31,7 +31,7 @@ __all__ = [
 
 PLAN, PILOTS = "plan.json", "pilots"
 SHOWN_TIMES = (0.5, 1.0, 2.0, 4.0)
-"""Of the documents of the design."""
+"""Multiples of the documents of the design for which the screen shows the power."""
 
 
 class PilotTexts(StrEnum):
@@ -120,7 +120,7 @@ class CanaryDesign:
     level: float
     """The p-value that the test is to reach."""
     goal: float
-    """The power that is wanted."""
+    """The power that is wanted: the probability that the test reaches the level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ class CanaryPlan:
 
     @property
     def power(self) -> Interval:
-        """Of the design."""
+        """The power of the design."""
         return self.power_of(self.design.repeats, self.design.documents)
 
     @property
@@ -189,7 +189,7 @@ class CanaryPlan:
         return next(each.needed for each in self.effects if each.repeats == self.design.repeats)
 
     def power_of(self, repeats: int, documents: int) -> Interval:
-        """Of a number of repeats and of documents that `powers` holds."""
+        """The power of a number of repeats and a number of documents that `powers` holds."""
         return next(each.power for each in self.powers if (each.repeats, each.documents) == (repeats, documents))
 
     @property
@@ -206,7 +206,7 @@ class CanaryPlan:
 
     @property
     def surely_enough(self) -> bool:
-        """Whether it has that also at the lower end of the interval."""
+        """Whether the design has the wanted power also at the lower end of the interval."""
         return self.power.low >= self.design.goal
 
     @property

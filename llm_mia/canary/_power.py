@@ -31,9 +31,9 @@ MOST_EXACT = 200
 SIMULATED = 300
 """Designs that are simulated where few draws are possible."""
 FEW_DRAWS = 20
-"""So many of all possible draws lie within the level, or fewer, where designs are simulated: their sums are coarse."""
+"""Designs are simulated where at most so many of all possible draws lie within the level: their sums are coarse."""
 MOST_DOCUMENTS = 10_000_000
-"""A design of more documents is no design."""
+"""Nobody publishes more documents than this, so a larger number counts as infinite."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,7 +174,7 @@ def _moments(measured: MeasuredEffect, mean: float) -> _Moments:
 def _tilted(values: Floats, mean: float) -> Floats:
     """Weights with which the mean of *values* is *mean*: proportional to exp(λ · value), so they change least.
 
-    Beyond the smallest and the largest value there are none, and the mean is as near as a large λ brings it.
+    A mean beyond the smallest or the largest value cannot be reached; then it is as near as λ = ±50 brings it.
 
     >>> _tilted(np.array([-1.0, 1.0]), 0.5).tolist()
     [0.25, 0.75]
@@ -210,10 +210,10 @@ def _power_of_sums(measured: MeasuredEffect, weights: Floats, documents: int, le
     sizes = np.array([len(each) for each in measured.differences])
     reach = max(1, math.ceil(float(np.abs(drawn).max()) / STEP))
     size = 1 << (2 * reach * documents).bit_length()
-    one_public = np.bincount(_places(measured.public, reach), weights, 2 * reach + 1)
-    one_drawn = np.bincount(_places(drawn, reach), np.repeat(weights / sizes, sizes), 2 * reach + 1)
-    of_public, of_draws = (np.fft.irfft(np.fft.rfft(each, size) ** documents, size) for each in (one_public, one_drawn))
-    # The sum lies at its own place: the smallest, −reach · documents, at 0.
+    public = np.bincount(_places(measured.public, reach), weights, 2 * reach + 1)
+    by_draw = np.bincount(_places(drawn, reach), np.repeat(weights / sizes, sizes), 2 * reach + 1)
+    of_public, of_draws = (np.fft.irfft(np.fft.rfft(each, size) ** documents, size) for each in (public, by_draw))
+    # The index of a sum, in steps, is the sum plus reach · documents: the smallest sum is at 0.
     at_least = np.cumsum(np.clip(of_draws, 0.0, None)[::-1])[::-1]
     power = float(of_public[at_least <= level * (1 + 1e-9)].sum())
     return min(1.0, max(0.0, round(power, 12)))

@@ -192,7 +192,7 @@ def sampled_sentences(
 def unequal_words(variants: Variants, tokenizer: Tokenizer) -> str:
     """In how many documents the *variants* have unequal numbers of tokens, and by how many; empty where all are equal.
 
-    A variant with more tokens is another text in one more respect. The test remains exact.
+    Variants with unequal numbers of tokens differ in more than their additions. The test remains exact.
     """
     numbers = [[len(each) for each in tokenizer.encode(texts)] for texts in variants.values()]
     apart = [max(each) - min(each) for each in numbers]
@@ -201,7 +201,7 @@ def unequal_words(variants: Variants, tokenizer: Tokenizer) -> str:
         return ""
     return (
         f"in {unequal} of {len(variants)} documents the variants have unequal numbers of tokens, by {max(apart)} at "
-        "most: the words around the sentences join with some of them; the test remains exact"
+        "most: some sentences join with the words around them; the test remains exact"
     )
 
 
@@ -214,7 +214,7 @@ def _surplus(tokenizer: Tokenizer, text: str) -> int:
 def _sentence(draft: str, tokenizer: Tokenizer, tokens: int, surplus: int) -> str | None:
     """The first *tokens* tokens of *draft*, of which the last is a full stop; None where they are others when read.
 
-    So it is where behind another sentence it adds not *surplus* tokens to these.
+    It is also None where the sentence does not have *surplus* tokens more behind another sentence than alone.
     """
     text = " ".join(draft.split())
     spans = tokenizer.spans(text)

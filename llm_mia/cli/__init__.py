@@ -30,8 +30,8 @@ __all__ = ["app", "main"]
 
 INTERRUPTED = 130
 CONTINUED = (
-    *("audit", "score", "extract", "gate", "perplexity", "demo", "defend", "shadow", "paired", "canary plan"),
-    "canary test",
+    *("audit", "score", "extract", "gate", "perplexity", "demo", "defend", "shadow", "paired"),
+    *("canary plan", "canary test"),
 )
 """Commands that continue where they were stopped."""
 COMPLETING = "_LLM_MIA_COMPLETE"

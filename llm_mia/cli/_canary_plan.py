@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["plan"]
 
 WHOLE = 1 << 40
-"""Tokens of a passage, so that a text file is a single passage."""
+"""Tokens of a passage, more than any text has, so that a text file is a single passage."""
 DESIGN, PILOTS = "Design", "Pilots"
 
 
@@ -36,7 +36,7 @@ class DesignOptions(OptionGroup):
         int | None,
         typer.Option(
             metavar="NUMBER",
-            help="How many documents are to be published.",
+            help="How many documents you will publish.",
             show_default="all of TEXTS; without TEXTS 100",
             rich_help_panel=DESIGN,
         ),
@@ -46,24 +46,29 @@ class DesignOptions(OptionGroup):
         typer.Option(
             metavar="NUMBER",
             help="Variants of each document, of which 1 becomes public.",
-            show_default="8; all that are supplied",
+            show_default="8; of supplied variants all",
             rich_help_panel=DESIGN,
         ),
     ] = None
     repeats: Annotated[
         int,
-        typer.Option(metavar="NUMBER", help="How often a model is to see each public variant.", rich_help_panel=DESIGN),
+        typer.Option(
+            metavar="NUMBER",
+            help="How often you expect a model to see each public variant in its training.",
+            rich_help_panel=DESIGN,
+        ),
     ] = 1
     level: Annotated[
         float,
-        typer.Option(metavar="SHARE", help="The p-value that the test is to reach.", rich_help_panel=DESIGN),
+        typer.Option(metavar="SHARE", help="The largest p-value with which the test succeeds.", rich_help_panel=DESIGN),
     ] = 0.01
     goal: Annotated[
         float,
         typer.Option(
             "--power",
             metavar="SHARE",
-            help="The power that is wanted: the screen says how many documents have it.",
+            help="The power, the probability that the test succeeds, that you want: the screen says how many documents "
+            "give it.",
             rich_help_panel=DESIGN,
         ),
     ] = 0.8
@@ -77,8 +82,8 @@ class PilotOptions(OptionGroup):
         int,
         typer.Option(
             metavar="NUMBER",
-            help="How many models are trained; more of them make the interval narrower. The same command with more "
-            "adds to those that are there.",
+            help="How many models are trained; more of them make the interval narrower. The same command with a larger "
+            "number trains only those that are missing.",
             rich_help_panel=PILOTS,
         ),
     ] = 6
@@ -86,7 +91,7 @@ class PilotOptions(OptionGroup):
         int,
         typer.Option(
             metavar="NUMBER",
-            help="Documents of each number of repeats (1, 2, 4 and 8, and --repeats), in each pilot.",
+            help="Documents of each pilot for each number of repeats (1, 2, 4, 8 and --repeats).",
             rich_help_panel=PILOTS,
         ),
     ] = 8
@@ -112,7 +117,8 @@ class PilotOptions(OptionGroup):
         typer.Option(
             min=0,
             metavar="NUMBER",
-            help="Draws the documents, the public variants and the order of the trainings.",
+            help="Draws the documents, their public variants, the other texts, and the order of the texts in a "
+            "training.",
             rich_help_panel=PILOTS,
         ),
     ] = 0
@@ -120,8 +126,8 @@ class PilotOptions(OptionGroup):
         bool,
         typer.Option(
             "--keep-models",
-            help="Keep the trained models in the folder. They know the public variants of the pilots, and with a "
-            "folder of canaries those may be sealed ones.",
+            help="Keep the trained models in the folder. They know the public variants of the pilots; where you give "
+            "CANARIES, these may be sealed variants.",
             rich_help_panel=PILOTS,
         ),
     ] = False
@@ -164,7 +170,8 @@ def plan(
 ) -> None:
     """Show how many documents, variants and repeats canaries need, before anything is published.
 
-    Small models are trained here on public variants, to measure the effect of the test; it gives the power of a design.
+    Pilots are models that are trained here on public variants. They show how large the effect of the test is, and so
+    the power of a design, which is the probability that the test succeeds.
     """
     from ..canary import plan_canaries
     from ..report import plan_details, plan_screen, plan_summary
@@ -208,6 +215,7 @@ def plan(
 
 def _source(texts: str | None, reading: ReadingOptions) -> Passages | Path | None:
     """The texts, or the folder of canaries; None where neither is given."""
-    if texts is None or (Path(texts) / "manifest.json").is_file():
-        return None if texts is None else Path(texts)
-    return reading.read_unlabelled(texts, "texts")
+    if texts is None:
+        return None
+    is_canaries = (Path(texts) / "manifest.json").is_file()
+    return Path(texts) if is_canaries else reading.read_unlabelled(texts, "texts")

@@ -1,4 +1,4 @@
-"""The command that writes what an audit or a test shows for a court, and checks what was written: exhibit."""
+"""The command that writes what an audit, or a test of published texts, shows for a court, and checks it: exhibit."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def exhibit(
         bool,
         typer.Option(
             "--redact",
-            help="Write no text and no token of a passage into the exhibit; of 'canary test' and 'paired', name "
+            help="Write no text and no token of a passage into the exhibit; of 'canary test' and 'paired', also name "
             "documents by numbers.",
         ),
     ] = False,
@@ -94,7 +94,7 @@ def exhibit(
         return _verify(verify, run, out, manifest_sha256, as_json)
     if run is None or out is None:
         missing = (
-            "RUN is missing: name the run directory of an audit, or of a test of published texts"
+            "RUN is missing: name a run directory of 'llm-mia audit', 'canary test' or 'paired'"
             if run is None
             else "`out` is missing: name it"
         )

@@ -235,7 +235,7 @@ class BaseOptions(_Running, _Base):
 
 @dataclass(frozen=True, kw_only=True)
 class PilotModelOptions(_Running):
-    """The model that pilots train, and how it is run."""
+    """The model that the pilots of a plan train, and how it is run."""
 
     model: Annotated[
         str,
@@ -244,7 +244,7 @@ class PilotModelOptions(_Running):
             "--model",
             metavar="MODEL",
             help="The model that is trained: hub id, folder, GGUF file, or 'embedded' (a small model that a Python "
-            "package contains). The more it is like the models that you expect, the better is the plan.",
+            "package contains). The more it resembles the models that you expect, the better the plan.",
             rich_help_panel=opt.MODELS,
         ),
     ] = "embedded"

@@ -46,7 +46,8 @@ def report(
         bool,
         typer.Option(
             "--redact",
-            help="Show no text and no token of a passage on the page. The other files of the run stay as they are.",
+            help="Show no text and no token of a passage on the page; of 'canary test' and 'paired', name documents by "
+            "numbers. The other files of the run stay as they are.",
             rich_help_panel=opt.OUTPUT,
         ),
     ] = False,
@@ -111,19 +112,22 @@ def _is_gate(run: Path) -> bool:
 
 
 def _is_test(run: Path) -> bool:
+    """Whether the folder holds a test of published texts, and neither an audit nor a gate."""
     return not any((run / name).is_file() for name in ("audit.json", "gate.json")) and any(
         (run / name).is_file() for name in ("canary.json", "paired.json")
     )
 
 
 def _write_page_of_test(run: Path, extraction: Path | None, redact: bool, out: Path | None, *, figures: bool) -> None:
-    """Write the page of a test of canaries or of pairs, whose documents are named unless *redact*."""
+    """Write the page of the tests of published texts in *run*; with *redact*, it names documents by numbers."""
     from ..report import write_published_report
 
     if extraction is not None:
         raise UsageError(f"`extraction` belongs to the page of an audit, and {run} holds none: leave it out")
     if figures:
-        raise UsageError(f"`figures` belongs to an audit: the test has left its figure in {run}, so leave it out")
+        raise UsageError(
+            f"`figures` belongs to an audit: leave it out, because the figure of the test is in {run} already"
+        )
     with working("writing the page"):
         written = write_published_report(run, redact, out)
     print_result(str(written))

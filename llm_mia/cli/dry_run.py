@@ -43,7 +43,7 @@ def only_estimating(wanted: bool, *, as_json: bool = False) -> Iterator[None]:
 
 
 def say_estimate(call: Callable[[], object]) -> None:
-    """Print on stderr how long *call* will take, where it has models to train; it is measured, and does not run."""
+    """Print on stderr how long *call* will take, if it trains models. It is not run, only measured."""
     from ..signals import estimate
 
     expected = estimate(call)
@@ -82,12 +82,12 @@ def _words(estimate: Estimate) -> str:
         requests = sum(e.requests for e in asked) + sum({e.role: e.probes for e in asked}.values())
         work.append(f"  {request_words(requests, sum(e.tokens for e in asked), price)}")
         work.append("  with the requests that measure a server; what has to be sent again counts in addition")
-    scores += [*_removed(estimate), *_slow_stand_in(estimate)]
+    scores += [*_removed_signals(estimate), *_slow_stand_in(estimate)]
     return "\n".join([_whole(estimate), *work, *scores, f"Measured on {measured}; nothing was written."])
 
 
-def _removed(estimate: Estimate) -> list[str]:
-    """A line where signals do not stay on disk."""
+def _removed_signals(estimate: Estimate) -> list[str]:
+    """A line that says how much is removed when the scores are written; none where signals stay on disk."""
     from ..report.words import size_words
 
     if estimate.kept_signals != "none":

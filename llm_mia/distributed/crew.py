@@ -22,7 +22,7 @@ TICK = 0.5
 PATIENCE = 600.0
 """Seconds in which the cluster must give a first worker."""
 SILENCE = 300.0
-"""Seconds without an answer of any worker after which a reader learns of it: large pieces take long, too."""
+"""Seconds without an answer from any worker after which this is reported; a large piece takes long, too."""
 ATTEMPTS = 3
 """So many times as many workers as there are may end, one after another, before they have loaded the model."""
 
@@ -75,7 +75,7 @@ class RayCrew:
         count: how many workers.
         cards: CUDA devices of each.
         folder: where relative paths of models begin.
-        report: called with a sentence while no worker answers for long.
+        report: called with a sentence where no worker has answered for long.
     """
 
     def __init__(self, count: int, cards: int, folder: str, report: Callable[[str], None]) -> None:

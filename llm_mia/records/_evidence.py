@@ -40,7 +40,7 @@ def _zeros() -> NDArray[np.float64]:
 class GainNull:
     """How much passages that the target was not trained on gain over the reference model, as `fit_gain_null` learns it.
 
-    *mean* and *log_spread* are linear in a constant and six features in standard units (see `llm_mia.attacks`).
+    *mean* and *log_spread* are linear in a constant and six features in standard units (see `excess_gain`).
     """
 
     token_gains: NDArray[np.float64]
@@ -50,9 +50,9 @@ class GainNull:
     scale: NDArray[np.float64] = field(default_factory=lambda: np.ones(6))
     """Their standard deviations; 1 where all passages have the same value."""
     mean: NDArray[np.float64] = field(default_factory=_zeros)
-    """Coefficients of the mean of a passage's summed excess."""
+    """Coefficients of the mean of a passage's summed excess: its gains less those of `token_gains`, over √n."""
     log_spread: NDArray[np.float64] = field(default_factory=_zeros)
-    """Coefficients of the mean logarithm of its absolute deviation."""
+    """Coefficients of the mean logarithm of the absolute deviation from that mean."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -30,7 +30,7 @@ __all__ = [
 SCHEMA_VERSION = 5
 """Version of the run directory and of every JSON artefact in it."""
 MAY_BE_MISSING = "may_be_missing"
-"""Metadata of a field that records of this version were written without, at first: there it has its default."""
+"""Metadata of a field that the first records of this version lack; where it is missing, it has its default."""
 
 STAND_IN = "stand-in"
 """The role of a model that takes the place of a reference model where none is given."""

@@ -24,7 +24,7 @@ DETAILS = "details"
 AGAIN = (DETAILS, "the same command with --details")
 """The place of the details of a command that leaves no run directory."""
 LEAST_FACTS = 3
-"""Facts that are shown rather than an empty line; fewer only where nothing else makes 15 lines."""
+"""Empty lines are left out before fewer facts than these are shown; fewer only where nothing else makes 15 lines."""
 GAPS = (2, 3, 4, 1)
 """Before which groups empty lines are, the most useful first: of the question, its answer, the facts, what to trust
 and the places."""

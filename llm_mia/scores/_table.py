@@ -217,7 +217,7 @@ class ScoreTable:
         )
 
     def with_scores(self, attack: str, scores: NDArray[np.float64]) -> ScoreTable:
-        """The table with *scores* by *attack*, in the place of those by it that there are; no other column is read."""
+        """The table with *scores* as those of *attack*, which replace any that it has; no other column is read."""
         if isinstance(self.columns, StoredScores):
             return replace(self, columns=self.columns.with_scores(attack, scores))
         return replace(self, columns={**self.columns, attack: scores})

@@ -18,7 +18,7 @@ from ._score_columns import SCORES, ScoreColumns, column_names
 __all__ = ["Keeping", "kept_signals", "refuse_unreadable"]
 
 ALWAYS = "logprob"
-"""The perplexities are computed of every run."""
+"""The array that is kept in every case, because the perplexities of every run are computed from it."""
 
 
 def kept_signals(given: KeptSignals | str | None) -> KeptSignals | None:
@@ -40,7 +40,7 @@ class Keeping:
     planned: list[PlannedPass]
     """Its passes, each with the arrays that it keeps."""
     wanted: KeptSignals | None
-    """As the user gave it: nothing is removed that this does not ask for."""
+    """What the user asked for; None: nothing is removed."""
 
     @classmethod
     def of(
@@ -51,7 +51,7 @@ class Keeping:
         planned: Sequence[PlannedPass],
         wanted: KeptSignals | None,
     ) -> Keeping:
-        """What a call keeps that computes the attacks *chosen*; where nothing is *wanted*, as the run did before.
+        """What a call for the attacks *chosen* keeps; where nothing is *wanted*, as much as the run kept before.
 
         Raises:
             RunDirectoryError: the run keeps less than is wanted, or less than the attacks read.

@@ -21,7 +21,7 @@ __all__ = ["StoredChunk", "StoredSignals"]
 MISSING: Mapping[str, NDArray[np.generic]] = {
     name: np.array(np.nan if np.issubdtype(dtype, np.floating) else -1, dtype) for name, dtype in TOKEN_ARRAYS.items()
 }
-"""What `StoredChunk.signals` gives of an array that is not read."""
+"""What `StoredChunk.signals` gives for each token of an array that is not read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,9 +200,9 @@ class RunDirectory:
         return _folder(self.path, self.record, name, reads)
 
     def keep_less(self, kept: Mapping[str, Collection[str]]) -> None:
-        """Of the signals of passes, which *kept* names, keep only these arrays, and remove all others from the disk.
+        """Keep only the arrays that *kept* names by pass, and remove all others of these passes from the disk.
 
-        A call that was stopped is finished by the same call. The record comes first: it names nothing that is gone.
+        The same call finishes what a stopped call left. The record is written first, so it never names what is gone.
         """
         passes = dict(self.record.passes)
         for name, fields in kept.items():

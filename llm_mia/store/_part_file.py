@@ -46,8 +46,7 @@ def open_part_file(
     Args:
         path: of the file.
         pass_sha256: the digest of the pass.
-        kept: the arrays of `TokenSignals` that it must hold, and may hold others besides; None: it holds all, or
-            continuations.
+        kept: the arrays of `TokenSignals` that it must hold at least; None: it must hold all, or continuations.
 
     Raises:
         pyarrow.ArrowException, OSError, UnicodeDecodeError: it is damaged, has other columns, or is of another pass.
@@ -134,9 +133,9 @@ def with_lengths(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def columns_read(names: Collection[str], reads: Collection[str]) -> list[str]:
-    """Of the columns *names* of a part those that show its passages, and the arrays that it *reads*, or the texts.
+    """The columns to read of a part with the columns *names*: ids and digests, and the arrays in *reads*, or the texts.
 
-    Where it reads nothing, there is a column that shows how many tokens each passage has, if the part has one.
+    Where *reads* is empty, a column that shows how many tokens each passage has is read, if the part has one.
     """
     length = length_column(names)
     arrays = [name for name in (*TOKEN_ARRAYS, TEXTS) if name in names and (name in reads or (name == TEXTS and reads))]

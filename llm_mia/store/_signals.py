@@ -196,7 +196,7 @@ class SignalsFolder:
         self.remove_unfinished(first, last)
 
     def keep_less(self) -> None:
-        """Write each part that holds other arrays than those that are kept again without these, one after another.
+        """Write each part again without the arrays that are not kept, part by part; the others stay as they are.
 
         Raises:
             RunDirectoryError: a part is damaged, or cannot be written.

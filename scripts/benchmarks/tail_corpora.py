@@ -1,4 +1,4 @@
-"""Corpora large enough for the tail: four families of texts that share nothing, none of them in this repository."""
+"""Corpora large enough for low false positive rates: four that share no text, none of them in this repository."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What scores of the tail are computed from: the signals of a trial, and what the target never touches."""
+"""What scores of the tail are computed from: the signals of a trial, and what does not depend on the target."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class TailEvidence:
 
     @cached_property
     def untouched(self) -> Floats:
-        """What the target never touches, by passage, in standard units; shape (passages, features).
+        """What does not depend on the target, by passage, in standard units; shape (passages, features).
 
         Loss, entropy and spread of the reference, the spread of its losses, the share of its first choices, its
         largest log-likelihood; the number of tokens; what zlib saves, and bytes a token.

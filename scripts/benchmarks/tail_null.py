@@ -1,4 +1,4 @@
-"""Conditional nulls: what a score, or a token's gain, would be of a non-member, from what the target never touches.
+"""Conditional nulls: the score, or the gain of a token, of a non-member, from what does not depend on the target.
 
 The numbers below were chosen by two trials of docstrings (1x32 and 4x96, 3 epochs), before any other was looked at.
 """

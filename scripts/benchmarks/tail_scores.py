@@ -20,7 +20,7 @@ ATTACKS = (
 )  # fmt: skip
 NULLED = (PLAIN, "reference:form=ratio", "clipped_gain", "student_gain", "ez", "loss")
 FEWER = (250, 500, 1_000)
-"""Non-members that the attack is fitted on, too: users have fewer than the bench."""
+"""Smaller numbers of non-members on which the attack is fitted, too: users have fewer than this benchmark."""
 
 
 def attack_scores(evidence: TailEvidence) -> dict[str, Floats]:

@@ -23,7 +23,7 @@ VERSION = 1
 """Of the manifest. It is not that of the run directory: every later release checks an exhibit of this release."""
 KIND = "llm_mia exhibit"
 TEXTS = "texts"
-"""What the digest of an input is of, where it is not that of a file."""
+"""The entry ``digest_of`` of an input whose digest is not that of a file."""
 SHA256 = re.compile(r"[0-9a-f]{64}")
 ADVICE = "name the folder of an exhibit that 'llm-mia exhibit' wrote"
 

@@ -18,11 +18,17 @@ __all__ = ["passes_of", "published_page", "published_tables"]
 
 GLOSSARY = (
     ("root", "the digest of all variants, which fixes them without showing any"),
-    ("beacon", "a public number that nobody could choose or foresee; with a secret it chose what was published"),
+    (
+        "beacon",
+        "a public number that nobody could choose or foresee; together with a secret it fixes what is published",
+    ),
     ("spread", "the standard deviation of the scores of the variants of a document"),
     ("placebo", "a model that was trained on neither version of the texts"),
     ("nats", "natural logarithms of probability"),
-    ("p", "how probable so strong a preference, or a stronger, is at most, if what is assumed holds"),
+    (
+        "p",
+        "the probability, at most, of so strong a preference or a stronger, if the assumptions hold, by chance alone",
+    ),
 )
 """What a reader needs who has never seen such a page."""
 
@@ -65,7 +71,9 @@ def passes_of(results: PublishedResults) -> Mapping[str, PassRecord]:
 
 
 def _sections(test: PublishedTest, side: Side, prefix: str) -> list[Section]:
-    """From the question to the check; both sides get the same sentences, in another order where there is no finding."""
+    """The sections, from the question to the check; both sides get the same sentences, and where there is no finding,
+    the defence gets them in another order.
+    """
     defends, answer = side is Side.DEFENCE, test.answer
     change = answer.change and f"What would change this: {answer.change}."
     given = Section(
@@ -95,6 +103,6 @@ def _record(results: PublishedResults, tests: Sequence[PublishedTest], run: Path
     recorded = read_run(run)
     for source in recorded.inputs:
         yield "texts", f"{short_name(source.name)}, {counted(source.passages, 'passage')}", source.sha256
-    yield "documents", f"each in {' and '.join(f'{test.name}.csv' for test in tests)}", ""
+    yield "documents", f"listed in {' and '.join(f'{test.name}.csv' for test in tests)}", ""
     yield "computed by", ", ".join(f"{name} {version}" for name, version in recorded.versions.items()), ""
     yield "written by", "the code of llm_mia with the digest", code_sha256()

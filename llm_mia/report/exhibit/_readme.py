@@ -41,27 +41,27 @@ def published_files(tests: Sequence[PublishedTest], page: str) -> list[Listed]:
         (f"{each.name}.csv", "a row for each document of the test: what it shows, or why it was left out")
         for each in tests
     ]
-    about = "the finding of the tests of published texts, and how the other side checks it"
-    return [(page, f"{about}; a page that loads nothing and runs no script"), *tables]
+    about = "the finding of the tests of published texts, and how the other side checks it, a page"
+    return [(page, f"{about}; it loads nothing and runs no script"), *tables]
 
 
-def readme(files: Sequence[Listed], subject: str, redacted: str) -> bytes:
+def readme(files: Sequence[Listed], subject: str, promise: str) -> bytes:
     """The bytes of ``README.txt``.
 
     Args:
-        files: what the files are, those with the digests left out.
+        files: the other files, and what each holds.
         subject: what the exhibit is of.
-        redacted: what no file holds, in a sentence; empty where that is not promised.
+        promise: what no file holds, in a sentence; empty where nothing is left out.
     """
-    files = [
+    listed = [
         *files,
         ("manifest.json", "the SHA-256 of models, inputs, code, decisions, of the run directory and of each file here"),
         ("SHA256SUMS", "the same digests of the files here, in the form that sha256sum reads"),
     ]
     parts = [
         f"An exhibit of {subject}: was a language model trained on these texts?",
-        *([redacted] if redacted else []),
-        "\n".join(_listed(name, text) for name, text in files),
+        *([promise] if promise else []),
+        "\n".join(_listed(name, text) for name, text in listed),
         _wrapped(
             "Cells of the tables that begin with = + - @ or an apostrophe have an apostrophe before them, so that no "
             "spreadsheet runs them: the first apostrophe of a cell is to be removed. The tables are UTF-8."

@@ -20,7 +20,9 @@ from ._works import works_of, works_table
 
 __all__ = ["write_exhibit"]
 
-PAGE, TESTS_BESIDE_AUDIT = "finding.html", "published.html"
+PAGE = "finding.html"
+TESTS_PAGE = "published.html"
+"""The page of tests of published texts, where `PAGE` is that of an audit."""
 NO_TEXT = "No file holds a text or a token of a passage."
 NO_NAME = f"{NO_TEXT} Documents are named by numbers."
 
@@ -81,8 +83,8 @@ def _files(results: Results, side: Side) -> dict[str, bytes]:
     listed = audit_files(results)
     tests = results.published
     if tests.shown:
-        files |= {TESTS_BESIDE_AUDIT: published_page(tests, results.audit.path, side), **published_tables(tests)}
-        listed += published_files(tests.shown, TESTS_BESIDE_AUDIT)
+        files |= {TESTS_PAGE: published_page(tests, results.audit.path, side), **published_tables(tests)}
+        listed += published_files(tests.shown, TESTS_PAGE)
     files["README.txt"] = readme(listed, "an audit", NO_TEXT if results.redact else "")
     audit, extraction = results.audit, results.extraction
     manifest = manifest_of(
@@ -108,7 +110,7 @@ def _files_of_tests(tests: PublishedResults, run: Path, side: Side) -> dict[str,
 
 
 def _with_sums(files: dict[str, bytes], of_files: Manifest) -> dict[str, bytes]:
-    """*files* with their manifest and their digests."""
+    """*files* with the manifest *of_files*, and with the digests of all of these."""
     manifest = of_files.to_json().encode()
     digests = {name: digest_of(content).sha256 for name, content in {**files, MANIFEST: manifest}.items()}
     return {**files, MANIFEST: manifest, SUMS: sums(digests)[0].encode()}

@@ -32,19 +32,19 @@ ROOM = 1.4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SumDisplay:
-    """Bars for what chance gives, and a line for the test."""
+    """Bars for the sums that chance gives, and a line for the sum of the test."""
 
     name: str
     title: str
     description: str
     null: Histogram
     observed: float
-    x: str
+    x_label: str
     """What the axis of sums shows."""
-    y: str
+    y_label: str
     """What is counted."""
-    bars: str
-    line: str
+    bars_label: str
+    line_label: str
     height: float = 2.6
 
     @property
@@ -56,7 +56,11 @@ class SumDisplay:
             for low, high, count in zip(edges, edges[1:], self.null.counts, strict=False)
             if count
         ]
-        return (("Sum from", "to", self.bars.capitalize()), *rows[:38], (f"{self.observed:.{digits}f}", "", self.line))
+        return (
+            ("Sum from", "to", self.bars_label.capitalize()),
+            *rows[:38],
+            (f"{self.observed:.{digits}f}", "", self.line_label),
+        )
 
     def draw(self, ax: Axes) -> None:
         """Draw the histogram and the line."""
@@ -68,11 +72,11 @@ class SumDisplay:
             align="edge",
             color=LIGHT["nonmember"],
             alpha=0.55,
-            label=self.bars,
+            label=self.bars_label,
         )
-        ax.axvline(self.observed, color=LIGHT["member"], linewidth=2.0, label=self.line)
-        ax.set_xlabel(self.x)
-        ax.set_ylabel(self.y)
+        ax.axvline(self.observed, color=LIGHT["member"], linewidth=2.0, label=self.line_label)
+        ax.set_xlabel(self.x_label)
+        ax.set_ylabel(self.y_label)
         ax.set_ylim(0, ROOM * max(self.null.counts))
         ax.legend(loc="upper right" if self.observed < (self.null.low + self.null.high) / 2 else "upper left")
 
@@ -125,10 +129,10 @@ def _of_canary(result: CanaryResult) -> SumDisplay:
         description=canary_figure_words(result),
         null=result.null,
         observed=result.test.statistic,
-        x="sum over documents: public variant less sealed ones, in spreads",
-        y="draws",
-        bars="other draws",
-        line="the draw that was made",
+        x_label="sum over documents: public variant less sealed ones, in spreads",
+        y_label="draws",
+        bars_label="other draws",
+        line_label="the draw that was made",
     )
 
 
@@ -140,8 +144,8 @@ def _of_paired(result: PairedResult) -> SumDisplay:
         description=paired_figure_words(result, sum(null.counts)),
         null=null,
         observed=result.test.statistic,
-        x=f"sum over documents: model less placebo, nats per {result.per}",
-        y="choices of signs",
-        bars="random signs",
-        line="the documents as they are",
+        x_label=f"sum over documents: model less placebo, nats per {result.per}",
+        y_label="choices of signs",
+        bars_label="random signs",
+        line_label="the documents as they are",
     )

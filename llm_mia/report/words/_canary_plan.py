@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 PLAN_TITLE = "The power of a test, by the number of documents"
-PLAN_RESERVE = "A plan, no promise: a large model in a large corpus remembers more or less."
+PLAN_RESERVE = "A plan, not a promise: another model may remember more of the texts, or less."
 TEXTS = {
     PilotTexts.PACKAGE: "passages of Python's language reference",
     PilotTexts.TEXTS: "your texts",
@@ -42,7 +42,7 @@ def plan_headline(plan: CanaryPlan) -> str:
 
 
 def plan_advice(plan: CanaryPlan) -> str:
-    """Whether the design is enough, and how many documents are."""
+    """Whether the design has the wanted power, and how many documents have it."""
     goal, needed = f"{100 * plan.design.goal:g} %", plan.needed
     if plan.surely_enough:
         return unbroken(f"Enough: {_documents(needed)} would do for a power of {goal}.")
@@ -56,18 +56,18 @@ def plan_advice(plan: CanaryPlan) -> str:
         return unbroken(f"Not enough: {_documents(needed)} would do for a power of {goal}.")
     return unbroken(
         f"Not enough: at the measured effect no number of documents reaches {goal}; let a model see the variants more "
-        "often, or measure by more `pilot_documents`."
+        "often, or measure with more `pilot_documents`."
     )
 
 
 def plan_measured(plan: CanaryPlan) -> str:
-    """On what the effect was measured."""
+    """On which models and texts the effect was measured."""
     settings = plan.settings
     each = next(each.documents for each in plan.effects if each.repeats == plan.design.repeats)
     return unbroken(
         f"Measured by {counted(plan.pilots, 'training')} of {short_name(settings.model)} on {each} documents a row "
-        f"({settings.kind}; {TEXTS[settings.texts]}); canaries were {100 * plan.published_share:.0f} % of "
-        f"{counted(plan.trained, 'text')}."
+        f"({settings.kind}; {TEXTS[settings.texts]}); canaries were {100 * plan.published_share:.0f} % of the "
+        f"{counted(plan.trained, 'text')} of a training."
     )
 
 
@@ -83,12 +83,12 @@ def _notes(plan: CanaryPlan) -> Iterator[str]:
         "scores of all variants of a document."
     )
     yield (
-        f"The test is that by reference, with the model before its training as reference. Without a reference model, "
-        f"by loss, the power of this design is {power_words(alone, ' %')}."
+        f"The power is that by reference, with the model before its training as the reference model. Without a "
+        f"reference model, by loss, the power of this design is {power_words(alone, ' %')}."
     )
     yield (
-        "Intervals (95 %, Student) are over trainings like these, each with documents of its kind. They do not cover "
-        "how another model, another corpus or a later training differs."
+        "Intervals (95 %, Student) are over further trainings like these, on further documents like these. They do not "
+        "cover how another model, another corpus or a later training differs."
     )
     epochs = "once" if recipe.epochs == 1 else f"{recipe.epochs} times"
     yield (
@@ -98,7 +98,7 @@ def _notes(plan: CanaryPlan) -> Iterator[str]:
     if plan.cut:
         yield (
             f"{counted(plan.cut, 'text')} of the trainings were longer than the context of the model, and were cut "
-            "there: an addition behind it was not learned."
+            "there: an addition behind the cut was not learned."
         )
     if plan.unused:
         yield (

@@ -46,7 +46,7 @@ NOT_SHOWN = (
     "No single document has a p-value: some differences are large by chance.",
 )
 
-SAME_COMMANDS = "Another result of the same commands on the same files and models."
+SAME_COMMANDS = "A different result of the same commands on the same files and models."
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class PublishedTest:
     unused: Rows
     """Documents, or pairs, that take no part, and why."""
     overturn: Sequence[str]
-    """What would make the answer wrong, a sentence each."""
+    """What would show that the answer is wrong, a sentence each."""
     not_shown: Sequence[str]
     notes: Sequence[str]
     record: Rows
@@ -99,7 +99,7 @@ def canary_shown(result: CanaryResult) -> PublishedTest:
         "Only that the choice was random: each variant of a document had the same probability of becoming public, and "
         "the choices did not depend on each other.",
         draw_words(result),
-        "Nothing is assumed about the texts, the models and the attack. A poor attack, or a poor reference model, "
+        "Nothing is assumed about the texts, the models or the attack. A poor attack, or a poor reference model, "
         "makes the test weak, and never invalid.",
     ]
     return PublishedTest(
@@ -117,10 +117,10 @@ def canary_shown(result: CanaryResult) -> PublishedTest:
         figures=[(row.id, row.variants, row.public, row.rank, row.difference) for row in result.rows],
         unused=[(each.id, reason_left_out(each)) for each in result.unused],
         overturn=(
-            "Proof that the choice could be foreseen or made: that the root was published after the beacon was known, "
-            "or that the beacon is not that of the announced source.",
-            "Proof that sealed variants were not sealed: the model may have been trained on those, too, which weakens "
-            "a finding, and does not explain it.",
+            "Proof that the choice could be foreseen or influenced: that the root was published after the beacon was "
+            "known, or that the beacon is not that of the announced source.",
+            "Proof that sealed variants were not kept secret weakens the test, and does not explain a finding: a model "
+            "that was trained on those, too, prefers the public variants less.",
             SAME_COMMANDS,
         ),
         not_shown=NOT_SHOWN,
@@ -140,7 +140,7 @@ def canary_shown(result: CanaryResult) -> PublishedTest:
         ],
         handed_over=(
             "DIR is the folder of the canaries with manifest.json and sealed/variants.jsonl; FILE is the secret. "
-            "Whoever sealed the variants hands both to an expert of the other side, who keeps them closed. That the "
+            "Whoever sealed the variants hands both to an expert of the other side, who keeps them secret. That the "
             "root was published before the beacon was known, and that this is the beacon of the announced source, is "
             "to be compared with what was published: no file can show it."
         ),
@@ -155,8 +155,8 @@ def paired_shown(result: PairedResult) -> PublishedTest:
     valid = "exact" if test.exact else "(1 + b) ÷ (1 + B), which is valid"
     numbers = [
         ("p-value", f"{p_words(test.p_value)}, the largest of {counted(len(result.placebos), 'placebo')}"),
-        ("Number of tests", "1: it is not corrected, so pairs, model and placebo must have been chosen before"),
-        ("How it was computed", f"compared with {exact}; the p-value is {valid}."),
+        ("Number of tests", "1: it is not corrected, so pairs, model and placebo must be chosen before the test"),
+        ("How it was computed", f"the sum is compared with {exact}; the p-value is {valid}."),
         ("Effect", f"{signed_words(test.effect, unit, 4)} less placebo, mean over documents"),
         ("The model prefers published texts by", signed_words(result.prefers, "nats per token", 4)),
         *(
@@ -170,10 +170,11 @@ def paired_shown(result: PairedResult) -> PublishedTest:
         ("Pairs", _tested(result.pairs, "pair", len(result.unused))),
     ]
     assumed = [
-        "That without training the difference of a document is as likely to be above zero by any amount as below it.",
-        "No choice at random ensures this. It rests on the placebo: a model that was trained on neither version, and "
-        "prefers edited style exactly as much as the model in question would without training. No figure here can show "
-        "that it does.",
+        "That without training the difference of a document is as likely to lie above zero by an amount as to lie "
+        "below zero by the same amount.",
+        "No random choice ensures this. It rests on the placebo: a model that was trained on neither version, and "
+        "prefers the style of the published texts exactly as much as the model in question would without training. No "
+        "figure here can show that it does.",
     ]
     return PublishedTest(
         name="paired",
@@ -190,7 +191,7 @@ def paired_shown(result: PairedResult) -> PublishedTest:
             "A model that was trained on neither version and prefers the published texts as the model in question "
             "does: the placebo would then not have been the right one.",
             "Proof that the placebo was trained on the withheld versions: it would prefer those, and the difference "
-            "would be no training of the model in question.",
+            "would not come from training of the model in question.",
             SAME_COMMANDS,
         ),
         not_shown=NOT_SHOWN,
@@ -208,7 +209,7 @@ def contents_of(tests: Sequence[PublishedTest]) -> list[tuple[str, str]]:
 
 
 def title_words(tests: Sequence[PublishedTest]) -> str:
-    """The title of the page, as short as a tab of a browser shows it."""
+    """The title of the page, short enough for the tab of a browser."""
     return f"{tests[0].short}: {tests[0].answer.outcome}" if len(tests) == 1 else "Tests of published texts"
 
 
