@@ -4,6 +4,10 @@ Draws passages, trains models on half of them, and scores both halves. Prints ta
 scripts/results/attacks-DEVICE*; with *--only* these sections alone are replaced. Models and run directories stay in
 *--work* (10 GB); the same command continues a measurement that was stopped. Run it on a machine that does nothing else;
 it takes about 70 minutes on two cores.
+
+The section ``tail`` runs only where it is named. It measures low false positive rates: 1,000 members and at least
+10,000 non-members a trial, and its tables are scripts/results/attacks-tail.*. Trials can be measured in pieces, such as
+with ``--trials 3`` or ``--epochs 3``; the tables hold what the last command measured.
 """
 
 from __future__ import annotations
@@ -22,6 +26,9 @@ from benchmarks.attack_report import ABOUT, blind_figures, costs_by_attack, scra
 from benchmarks.attack_settings import Setting, blind, setting
 from benchmarks.attack_trials import SCRATCH, SMOLLM, Sizes, Trial, scratch_trials, smollm_trials
 from benchmarks.figures import Figure, save
+from benchmarks.tail_corpora import TAIL_CORPORA
+from benchmarks.tail_report import measure, write_tail
+from benchmarks.tail_trials import QUICK, SCRATCH as FROM_NOTHING, SIZES, SMOLLM2, tail_trials
 
 from llm_mia.store import write_text
 
@@ -45,18 +52,18 @@ SECTIONS = {
 }
 
 
-def corpora_of(choices: Sequence[str], defaults: tuple[str, ...]) -> dict[str, Read]:
+def corpora_of(choices: Sequence[str], defaults: Sequence[str], known: Mapping[str, Read] = CORPORA) -> dict[str, Read]:
     """The corpora that the user names, or the default ones."""
     corpora = {}
     for choice in choices or defaults:
         name, equals, folder = choice.partition("=")
-        if not equals and name not in CORPORA:
+        if not equals and name not in known:
             raise SystemExit(
-                f"--corpus {choice}: give NAME=FOLDER, a folder of txt or md files, or one of {', '.join(CORPORA)}"
+                f"--corpus {choice}: give NAME=FOLDER, a folder of txt or md files, or one of {', '.join(known)}"
             )
         if equals and not Path(folder).is_dir():
             raise SystemExit(f"--corpus {choice}: no such folder")
-        corpora[name] = text_folder(Path(folder)) if equals else CORPORA[name]
+        corpora[name] = text_folder(Path(folder)) if equals else known[name]
     return corpora
 
 
@@ -88,15 +95,31 @@ def write(folder: Path, name: str, figures: list[Figure], settings: Mapping[str,
     return text
 
 
+def tail(arguments: argparse.Namespace, out: Path) -> str:
+    """The page of low false positive rates; trials that are in the work folder are not made again."""
+    corpora = corpora_of(arguments.corpus, list(TAIL_CORPORA), TAIL_CORPORA)
+    work = arguments.work / "tail"
+    trials = tail_trials(arguments.models, corpora, arguments.trials, work, quick=arguments.quick)
+    possible = (QUICK if arguments.quick else SIZES)[arguments.models].epochs
+    epochs = arguments.epochs or list(possible)
+    unknown = [epoch for epoch in epochs if epoch not in possible]
+    if unknown:
+        raise SystemExit(f"--epochs {unknown[0]}: the models are kept after {', '.join(map(str, possible))}")
+    return write_tail(out, arguments.models, measure(trials, epochs, work))
+
+
 def main() -> int:
     """Train, score, measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=["cost", *SECTIONS], metavar="SECTION")
+    parser.add_argument("--only", nargs="+", choices=["cost", *SECTIONS, "tail"], metavar="SECTION")
     parser.add_argument("--work", type=Path, default=Path("runs/attacks"), help="models and run directories")
     parser.add_argument("--seeds", type=int, default=3, help="trials of each corpus and setting (3)")
     parser.add_argument(
         "--corpus", action="append", default=[], metavar="NAME[=FOLDER]", help="corpora in place of the default ones"
     )
+    parser.add_argument("--trials", type=int, default=12, help="of the section tail (12)")
+    parser.add_argument("--epochs", nargs="+", type=int, help="of the section tail; all by default")
+    parser.add_argument("--models", choices=[FROM_NOTHING, SMOLLM2], default=FROM_NOTHING, help="of the section tail")
     parser.add_argument("--passes", action="store_true", help="train and score only; write no results")
     parser.add_argument(
         "--quick", action="store_true", help="tiny sizes, results in --work: only to see that everything runs"
@@ -110,6 +133,8 @@ def main() -> int:
         few = arguments.quick
         passages = passages_of("topics", CORPORA["topics"], SMOLLM.tokens, arguments.work)
         page = write(out, "cost", cost_figures(passages[: 5 if few else 120], 1 if few else 10, 1 if few else 3), {})
+    if "tail" in chosen:
+        page = tail(arguments, out)
     for name, section in SECTIONS.items():
         if name not in chosen:
             continue

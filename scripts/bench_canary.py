@@ -1,11 +1,13 @@
 """Measure canaries: .venv/bin/python scripts/bench_canary.py [--only null power] [--work FOLDER] [--repeats N …].
 
 null   1,000 redrawn manifests against the scores of the embedded model, which was trained on no variant
-power  the embedded model is fine-tuned (LoRA, one epoch) on the published variants of documents, among other texts
+power  all weights of the embedded model are trained, one epoch, on the published variants of 100 documents and on other
+       texts; the variants are those of `make_canaries`
 
 Prints a table and writes it, also as JSON, to scripts/results/canary.*; with *--only* these alone are replaced.
-Scores, models and the cells of the section power stay in *--work*: the same command continues, and cells can be run in
-pieces, such as ``--only power --repeats 8 --seeds 3``. The table has all cells of the last command.
+Variants and scores stay in *--work*. The p-values of each training are kept in scripts/results/canary-power.jsonl, so
+the same command continues, and trainings can be run in pieces: ``--only power --kinds token --repeats 8 --seeds 3``.
+The table has all that were ever measured.
 """
 
 from __future__ import annotations
@@ -13,27 +15,40 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from benchmarks.canary_trials import KINDS, Cell, null_p_values, power_cells, scored, variants_of
+from benchmarks.canary_trials import (
+    NULL_KINDS,
+    SUBSETS,
+    Cell,
+    Trials,
+    measure_trials,
+    null_p_values,
+    scored,
+    variants_of,
+)
 from benchmarks.figures import Figure, save
 
 from llm_mia.backends import embedded
+from llm_mia.canary import CanaryKind
 from llm_mia.metrics import clopper_pearson
 
 RESULTS = Path(__file__).parent / "results"
 LEVELS = (0.01, 0.05)
 ATTACKS = ("loss", "min_k++")
-NULL_KINDS = ("alike", "unlike")
 FAULT = 0.2
 """Share of documents of which the likeliest variant is published, as a planted fault."""
 POWER_LEVEL, GOAL = 0.01, 0.8
+RATE = 1e-4
+"""The usual learning rate of a training of all weights."""
 ABOUT = (
     "Texts: Python's language reference; 8 variants of each. Null: intervals are exact (Clopper–Pearson, 95 %) over "
-    "redrawn manifests, and the goal is that the level lies within, which the lower end decides. Power: the share of "
-    "trainings with p ≤ 0.01."
+    "redrawn manifests, and the goal is that the level lies within, which the lower end decides. Power: all weights "
+    "are trained, one epoch, on the published variants of 100 documents of about 48 tokens and on 400 other passages, "
+    "each of which is seen once. In the place of a writer who rephrases, 30 % of the words are dropped or moved. Draw "
+    "and training differ between seeds; tests of 10 and 25 documents are of disjoint parts of these 100, and share a "
+    "training, so that their intervals are too narrow."
 )
 
 
@@ -74,22 +89,22 @@ def shares(
     ]
 
 
-def power(work: Path, cells: Sequence[Cell]) -> list[Figure]:
-    """The share of trainings with a small p-value, by kind of variant, repeats and attack."""
-    figures, measured = list[Figure](), list(power_cells(work, cells))
-    for (kind, repeats), group in itertools.groupby(measured, lambda each: (each[0].kind, each[0].repeats)):
-        trials = list(group)
-        for attack in ("reference", "loss"):
-            p_values = [p_values[attack] for _, p_values in trials]
+def power(trials: Trials) -> list[Figure]:
+    """The share of tests with a small p-value, by kind of variant, repeats, attack and number of documents."""
+    figures = list[Figure]()
+    for (kind, repeats, rate), group in itertools.groupby(trials, lambda cell: (cell.kind, cell.repeats, cell.rate)):
+        cells = list(group)
+        for attack, documents in itertools.product(("reference", "loss"), SUBSETS):
+            p_values = [p_value for cell in cells for p_value in trials[cell][attack][str(documents)]]
             share = clopper_pearson(sum(each <= POWER_LEVEL for each in p_values), len(p_values))
-            cell = trials[0][0]
+            goal = (kind, repeats, attack, documents) == (CanaryKind.REPHRASE, 1, "reference", 100) and rate == RATE
             figures.append(
                 Figure(
-                    f"power, {kind}, {repeats} times, {cell.documents} documents, {attack}: share of p ≤ 0.01",
+                    f"power, {kind}, seen {repeats} times, rate {rate:g}, {attack}, {documents} documents: p ≤ 0.01",
                     share.value,
-                    at_least=GOAL if (repeats, attack, kind) == (1, "reference", "alike") else None,
-                    note=f"[{share.low:.2f}, {share.high:.2f}] over {len(p_values)} trainings; p: "
-                    + ", ".join(f"{each:.2g}" for each in p_values),
+                    at_least=GOAL if goal else None,
+                    note=f"[{share.low:.2f}, {share.high:.2f}] over {len(p_values)} tests of {len(cells)} trainings; "
+                    f"p: median {np.median(p_values):.2g}, largest {max(p_values):.2g}",
                 )
             )
     return figures
@@ -103,10 +118,11 @@ def main() -> int:
     parser.add_argument("--manifests", type=int, default=1_000)
     parser.add_argument("--documents", type=int, default=100)
     parser.add_argument("--tokens", type=int, default=48, help="of a document, about (48)")
-    parser.add_argument("--others", type=int, default=200, help="other texts that are trained on, too (200)")
-    parser.add_argument("--kinds", nargs="+", choices=[*KINDS], default=["alike", "token"])
+    parser.add_argument("--others", type=int, default=400, help="other texts that are trained on, too (400)")
+    parser.add_argument("--kinds", nargs="+", choices=[*CanaryKind], default=[*CanaryKind])
     parser.add_argument("--repeats", nargs="+", type=int, default=[1, 2, 4, 8])
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--rate", type=float, default=RATE, help="learning rate of the section power (1e-4)")
     parser.add_argument("--quick", action="store_true", help="results in --work: only to see that everything runs")
     arguments = parser.parse_args()
     out, page = arguments.work if arguments.quick else RESULTS, ""
@@ -116,12 +132,13 @@ def main() -> int:
         page = save(out / "canary.json", {"null": figures}, ABOUT)
     if "power" in arguments.only:
         cells = [
-            Cell(kind, repeats, seed, arguments.documents, arguments.others, arguments.tokens)
+            Cell(kind, repeats, seed, arguments.documents, arguments.others, arguments.tokens, arguments.rate)
             for kind in arguments.kinds
             for repeats in arguments.repeats
             for seed in range(arguments.seeds)
         ]
-        page = save(out / "canary.json", {"power": power(arguments.work, cells)}, ABOUT)
+        trials = measure_trials(arguments.work, cells, out / "canary-power.jsonl")
+        page = save(out / "canary.json", {"power": power(trials)}, ABOUT)
     print(page)
     return 0
 

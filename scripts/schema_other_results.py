@@ -11,6 +11,7 @@ from schema_types import (
     Schema,
     by_name,
     closed,
+    described,
     number,
     rows,
     text,
@@ -19,6 +20,7 @@ from schema_types import (
 )
 
 from llm_mia.extraction import Extraction
+from llm_mia.records import KeptSignals
 from llm_mia.report import CHOICES
 from llm_mia.report.words import Answer
 from llm_mia.shadow import ShadowsPlan, ShadowsRecord
@@ -122,6 +124,9 @@ def dry_run(known: Definitions) -> dict[str, Schema]:
         "canaries": number("Random texts that the command adds; its models read them, too.", whole=True),
         "seconds": number("Expected duration of the command, seconds, without attacks and decisions (some seconds)."),
         "bytes_on_disk": number("Expected size of the signals and of trained weights, bytes.", whole=True),
+        "kept_signals": described(
+            known.of(KeptSignals), "What stays of the signals; 'none': they are removed when the scores are written."
+        ),
         "passes": rows("The passes that are not stored; empty where nothing is left.", known.record(PassEstimate)),
         "loading": by_name("By role: the seconds of these in which its model is loaded.", {"type": "number"}),
         "attacks": texts("The columns of scores; empty where the command computes none."),

@@ -14,6 +14,7 @@ from llm_mia import write_signals
 from llm_mia.backends import Report
 from llm_mia.errors import LlmMiaError
 from llm_mia.records import IntArray, TokenSignals, Window
+from llm_mia.scoring import score_to_disk
 from llm_mia.signals import Greeting, Limits, PassesFinished, Ranks, sharing
 
 from .test_sharing import TEXTS, OfBatches
@@ -51,12 +52,17 @@ def run(index: int, line: socket.socket, out: str, how: str) -> None:
         return [greeting, other] if index == 0 else [other, greeting]
 
     ranks = Ranks(index, 2, exchange)
-    ending, _, whose = how.partition(" ")
+    ending, _, whose = how.partition(" ") if how != "none kept" else ("", "", "")
     model = Ending(ending if str(index) in whose else "slow" if whose else "", 3)
     failure = ""
     try:
         with sharing(ranks):
-            write_signals(TEXTS, model, out=out, limits=Limits(block_passages=4))
+            if how == "none kept":
+                score_to_disk(
+                    TEXTS, model, attacks=["loss"], out=out, keep_signals="none", limits=Limits(block_passages=4)
+                )
+            else:
+                write_signals(TEXTS, model, out=out, limits=Limits(block_passages=4))
     except PassesFinished:
         sys.stdout.write(f"{index} followed" + "\n")
         sys.stdout.flush()

@@ -33,7 +33,7 @@ from llm_mia.backends import Backend
 from llm_mia.backends.moments import Reducer
 from llm_mia.errors import AttackError
 from llm_mia.guides import guide
-from llm_mia.records import Population, ShadowLikelihoods, ShadowPopulation, TokenFrequencies
+from llm_mia.records import GainNull, Population, ShadowLikelihoods, ShadowPopulation, TokenFrequencies
 
 ALL = sorted(
     variant.name
@@ -69,6 +69,7 @@ def evidence_of(target: TokenSignals, **others: Evidence) -> dict[str, Evidence]
     several = {"neighbours": (target, target), "swapped": (target, target)}
     same |= several | {"text": "A text", "frequencies": TokenFrequencies(np.array([3, 1, 0]), target.tokenizer)}
     same |= {"population": Population(np.array([-2.0, -3.0, -4.0]), np.array([-2.5, -2.5, -4.5]))}
+    same |= {"gain_null": GainNull(np.array([0.25]))}
     inside, shadows = np.array([True, False]), np.array([-2.0, -3.0])
     same |= {"shadows": ShadowLikelihoods(shadows, inside, 0.5, 0.5)}
     rows = np.array([shadows, shadows - 1, shadows - 2])
@@ -211,7 +212,7 @@ def test_without_a_scored_token_in_any_pass_there_is_no_score(name: str) -> None
     for missing in parse_attack(name).evidence:
         nothing: dict[str, Evidence] = dict.fromkeys(EVIDENCE, signals([]))
         nothing |= {"neighbours": (TARGET, signals([])), "swapped": (signals([]), TARGET)}
-        if missing not in ("text", "frequencies", "population", "shadows", "shadow_population"):
+        if missing not in ("text", "frequencies", "population", "gain_null", "shadows", "shadow_population"):
             assert math.isnan(parse_attack(name).score({**evidence_of(TARGET), missing: nothing[missing]}))
 
 

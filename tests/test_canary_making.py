@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from llm_mia.cli import main
 from llm_mia.errors import InputError, LlmMiaError, RunDirectoryError, UsageError
 from llm_mia.perplexities import perplexity
 from llm_mia.records import IntArray
+from llm_mia.store import locked
 
 SECRET = bytes(range(32))
 Row = dict[str, object]
@@ -94,6 +97,42 @@ def test_no_second_draw_but_the_same_completes_a_stopped_one(sealed: Path) -> No
     (sealed / "public").rmdir()
     draw_canaries(sealed, "ffee")
     assert contents(sealed) == whole
+
+
+def test_of_two_draws_at_the_same_time_the_second_waits_and_is_refused(sealed: Path) -> None:
+    """Each process says which value it has drawn; without the lock both might draw, and each publish its own."""
+    code = (
+        "import sys\n"
+        "from llm_mia.canary import draw_canaries\n"
+        "from llm_mia.errors import InputError\n"
+        "sys.stdin.read(1)\n"
+        "try:\n    print(draw_canaries(sys.argv[1], sys.argv[2]).manifest.beacon)\n"
+        "except InputError:\n    print('refused')\n"
+    )
+    drawing = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(sealed), beacon], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for beacon in ("ffee", "eeff")
+    ]
+    with locked(sealed / ".manifest.json.drawing"):
+        for each in drawing:
+            assert each.stdin is not None
+            each.stdin.write("go")
+            each.stdin.flush()
+        with pytest.raises(subprocess.TimeoutExpired):
+            drawing[0].wait(1)
+        assert not (sealed / "public").exists()
+    said = [each.communicate()[0].strip() for each in drawing]
+    drawn = str(read_sealed(sealed).manifest.beacon)
+    assert sorted(said) == sorted([drawn, "refused"])
+    assert verify_canaries(sealed).faults == ()
+
+
+def test_nothing_is_left_where_nothing_can_be_drawn(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        draw_canaries(tmp_path / "nowhere", "ffee")
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_without_a_beacon_the_draw_rests_on_the_secret(tmp_path: Path) -> None:
@@ -209,6 +248,46 @@ def test_sentences_have_the_perplexity_and_the_length_that_were_chosen(tmp_path:
     with pytest.raises(InputError, match=r"ngram: gave 0 of 12 sentences of `perplexity` 900-1000 .*another range"):
         make_canaries(rows, out=tmp_path / "no", kind="insert", variants=2, model=writer, sentences=unlikely)
     assert not (tmp_path / "no").exists()
+
+
+class _Joining(_Letters):
+    """A token for each byte, but that a vowel may join with the white space, or the exclamation mark, before it."""
+
+    joined = " "
+
+    def encode(self, texts: Sequence[str]) -> list[IntArray]:
+        return super().encode([re.sub(f"{self.joined}[AEIOU]", "-", text) for text in texts])
+
+
+def numbers_of_tokens(folder: Path, tokenizer: _Letters) -> list[set[int]]:
+    return [{len(each) for each in tokenizer.encode(texts)} for texts in read_sealed(folder).variants.values()]
+
+
+def test_sentences_add_the_same_number_of_tokens_to_their_documents(tmp_path: Path) -> None:
+    rows = documents()
+    writer, rule = Writer(str(row["text"]) for row in documents(60, seed=1)), SentenceRule(7.0, 12.0, tokens=60)
+
+    def made(name: str, rows: list[Row]) -> tuple[Path, tuple[str, ...]]:
+        given = {"kind": "insert", "variants": 4, "model": writer, "sentences": rule, "secret": SECRET}
+        written = make_canaries(rows, out=tmp_path / name, **given)  # type: ignore[arg-type]
+        return written.folder, written.notes
+
+    folder, notes = made("letters", rows)
+    assert notes == ()
+    assert any(len(each) > 1 for each in numbers_of_tokens(folder, _Joining())), "alone, the sentences are equally long"
+    writer.tokens = _Joining()
+    folder, notes = made("joining", rows)
+    assert notes == ()
+    assert all(len(each) == 1 for each in numbers_of_tokens(folder, writer.tokens))
+    # What joins only with a mark that no sentence has before it is noted: nobody can see it before the place is known.
+    writer.tokens.joined = "! "
+    called = [{**row, "text": str(row["text"]).replace(".", "!")} for row in rows]
+    folder, notes = made("called", called)
+    unequal = sum(len(each) > 1 for each in numbers_of_tokens(folder, writer.tokens))
+    assert notes == (
+        f"in {unequal} of 6 documents the variants have unequal numbers of tokens, by 2 at most: the words around the "
+        "sentences join with some of them; the test remains exact",
+    )
 
 
 def test_names_of_files_are_safe_and_differ(tmp_path: Path) -> None:

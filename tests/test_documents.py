@@ -20,7 +20,7 @@ from llm_mia.documents import (
     document_scores,
 )
 from llm_mia.errors import LlmMiaError, ScoresError, UsageError
-from llm_mia.records import Note
+from llm_mia.records import Note, SharedNames
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -99,6 +99,19 @@ def excess(
 
 def by_document(rng: np.random.Generator, candidates: Side, known: Side, **more: str) -> Floats:
     return document_p_values(*candidates, *known, **more).p_values  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("how", ["mean", "trimmed"])
+def test_millions_of_passages_are_summed_in_parts_as_they_are_together(how: Average) -> None:
+    rng = np.random.default_rng(4)
+    documents = np.repeat(np.arange(140_000, dtype=np.int32), rng.integers(1, 20, 140_000))
+    documents[-300_000:] = documents[-300_000]  # a document that no part of the usual size holds
+    scores, order = np.round(rng.normal(size=len(documents)), 3), rng.permutation(len(documents))
+    names = [str(number) for number in range(140_000)]
+    in_parts = document_scores(scores, SharedNames(names, documents), how)
+    together = document_scores(scores[order], SharedNames(names, documents[order]), how)
+    expected = dict(zip(together.names, together.values.tolist(), strict=True))
+    assert [expected[name] for name in in_parts.names] == in_parts.values.tolist()
 
 
 @pytest.mark.parametrize("how", ["mean", "trimmed"])

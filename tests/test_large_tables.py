@@ -163,6 +163,12 @@ def test_part_of_a_large_table_has_the_rows_that_were_kept(tmp_path: Path, monke
     assert part.ids[-3:] == [whole.ids[row] for row in rows[-3:]]
     assert list(part.documents) == [whole.documents[row] for row in rows]
     assert list(part.carried["source"]) == [whole.carried["source"][row] for row in rows]
+    more = part.with_scores("new", np.arange(len(rows)) / 7).with_scores("loss", -part.columns["loss"])
+    assert list(more.columns) == ["loss", "new"]
+    np.testing.assert_array_equal(part.columns["loss"], whole.columns["loss"][kept])
+    np.testing.assert_array_equal(part.others["reference"]["loss"], whole.others["reference"]["loss"][kept])
+    np.testing.assert_array_equal(more.columns["loss"], -whole.columns["loss"][kept])
+    np.testing.assert_array_equal(more.columns["new"], np.arange(len(rows)) / 7)
 
 
 def test_shared_names_are_numbered_as_lists_are() -> None:
@@ -197,10 +203,13 @@ def test_decisions_are_read_back_from_their_file_in_pieces(tmp_path: Path, monke
         for at in range(100)
     ]
     monkeypatch.setattr(_columns, "IN_MEMORY", 0)
+    monkeypatch.setattr(_columns, "HELD", 0)
     monkeypatch.setattr(_flag_files, "BLOCK", 7)
     write_flag_rows(tmp_path / "flags.parquet", FlagRows.of(rows))
     read = read_flag_rows(tmp_path / "flags.parquet", "loss")
     assert list(read) == rows
+    assert read.at(np.array([5, 3, 99])) == [rows[5], rows[3], rows[99]]
+    assert read[-2:] == rows[-2:]
     assert [type(value) for value in read[0].columns.values()] == [str, int, float, bool]
     best = sorted(
         range(100), key=lambda at: (not rows[at].flagged, -(rows[at].score or -9) if at % 3 == 1 else math.inf)

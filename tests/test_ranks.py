@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from llm_mia import write_signals
+from llm_mia import read_scores, write_signals
 from llm_mia.cli import main
 from llm_mia.signals import Limits
-from llm_mia.store import read_signals
+from llm_mia.store import read_run, read_signals
 
 from .ranks_program import Ending
 from .test_parts import rows
@@ -60,6 +60,14 @@ def test_two_processes_write_what_a_single_process_writes(whole: object, tmp_pat
     assert together(tmp_path / "run") == ["0 led", "1 followed"]
     assert rows(read_signals(tmp_path / "run", "target")) == whole
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".lock", "run.json", "signals"]
+
+
+def test_the_first_process_removes_the_signals_when_the_scores_are_written(tmp_path: Path) -> None:
+    for _ in range(2):  # the second time all is finished
+        assert together(tmp_path / "run", "none kept") == ["0 led", "1 followed"]
+        assert read_run(tmp_path / "run").passes["target"].kept_fields == ()
+        assert len(read_signals(tmp_path / "run", "target", ()).text_digests()) == len(TEXTS)
+        assert len(read_scores(tmp_path / "run")) == len(TEXTS)
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,13 @@ def test_without_ray_the_pip_line_is_shown(monkeypatch: pytest.MonkeyPatch) -> N
         pass
 
 
+def test_parquet_at_a_url_needs_a_cluster() -> None:
+    from llm_mia.distributed import read_url
+
+    with pytest.raises(UsageError, match=r"^https://host/in\.parquet: .* call this within `shared_by_ray`"):
+        read_url("https://host/in.parquet?signature=1")
+
+
 def test_a_failure_keeps_its_class_and_its_line_on_the_way() -> None:
     from llm_mia.backends import WindowError
     from llm_mia.distributed.workers import Failure, checked
@@ -345,3 +352,17 @@ def test_a_dataset_of_ray_gives_the_passages_of_its_file(cluster: None, tmp_path
 def test_more_workers_than_passages(cluster: None, tmp_path: Path) -> None:
     write_signals(["a single text"], Slow(0), out=tmp_path / "run", limits=Limits())
     assert len(list(read_signals(tmp_path / "run", "target"))) == 1
+
+
+@slow
+def test_workers_that_are_silent_for_long_are_reported(
+    cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from llm_mia.distributed import shared_by_ray
+
+    monkeypatch.setattr("llm_mia.distributed.crew.SILENCE", 0.0)
+    reported = list[str]()
+    with shared_by_ray(None, processes=1, progress=lambda step: reported.append(step.name)):
+        write_signals(TEXTS[:2], Slow(0), out=tmp_path / "run", limits=LIMITS)
+    silence = "no Ray worker has answered for 0 minutes: 'ray status' shows whether they are there"
+    assert silence in reported

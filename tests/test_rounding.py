@@ -16,6 +16,7 @@ from llm_mia import Audit, audit, load_model, score
 from llm_mia.backends import Backend, Comparable, Report
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.backends.local import float32
+from llm_mia.cli import main
 from llm_mia.decision import NoteKind
 from llm_mia.errors import ModelError
 from llm_mia.passages import Passages
@@ -187,8 +188,7 @@ def audited(path: Path, error: float, attack: str = "loss", **options: Any) -> A
         attacks=[attack],
         accept_void=True,
         report=False,
-        out=path / "run",
-        **options,
+        **{"out": path / "run", **options},
     )
 
 
@@ -204,13 +204,24 @@ def test_a_finding_that_hangs_on_the_error_advises_float32(rate: dict[str, Any],
     assert (note.figures["least"], note.figures["most"]) == (0, 40)
     assert "differs from float32 by 3 nats (median; at most 3)" in note_words(note)
     assert note_words(note).endswith("the finding depends on this rounding; to decide without this rounding, run "
-                                     "'llm-mia audit' with --dtype float32 and another folder")  # fmt: skip
+                                     "'llm-mia audit --dtype float32' with another folder")  # fmt: skip
 
 
 def test_the_first_screen_names_a_finding_that_depends_on_rounding(tmp_path: Path) -> None:
-    assert ("rounding", "the finding depends on the rounding of bfloat16; use --dtype float32") in answer_of(
+    assert ("rounding", "the finding depends on the rounding of bfloat16; audit with --dtype float32") in answer_of(
         audited(tmp_path, 3.0)
     ).facts
+
+
+def test_a_decision_on_the_scores_alone_names_it_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, out = str(audited(tmp_path, 3.0).path), ["--accept-void", "-o", str(tmp_path / "flags.csv")]
+    assert main(["flag", run, *out]) == 0
+    assert "the finding depends on the rounding of bfloat16" in capsys.readouterr().out
+    assert main(["flag", run, *out, "--json"]) == 0
+    assert "differs from float32 by 3 nats (median; at most 3)" in capsys.readouterr().err
+    audited(tmp_path, 1e-5, out=tmp_path / "exact")
+    assert main(["flag", str(tmp_path / "exact"), *out]) == 0
+    assert "rounding" not in capsys.readouterr().out
 
 
 def test_a_planted_error_is_seen_by_the_line_wherever_limits_are_named(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from numpy.typing import NDArray
 
 from llm_mia import ScoreTable, calibrate, evaluate, flag
 from llm_mia.decision import (
@@ -40,6 +43,34 @@ __all__ = ["cli", "fails"]
 
 MODEL = ModelRecord("m", None, "w1", "c1", "float32", "t1", 64)
 PASS = PassRecord(MODEL, WindowRule(64, 16), BlockSize(8, 1024))
+
+# -- what it takes ----------------------------------------------------------------------------------------------------
+
+
+class Counted(Mapping[str, NDArray[np.float64]]):
+    """Columns that count how often each is read, as a large file is."""
+
+    def __init__(self, columns: Mapping[str, NDArray[np.float64]]) -> None:
+        self.columns, self.reads = columns, Counter[str]()
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        self.reads[name] += 1
+        return self.columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+
+def test_each_column_is_read_a_few_times_however_many_passages_it_is_fitted_on() -> None:
+    score_table = known(np.random.default_rng(2), 400, [0.5, 0.2])
+    counted = Counted(score_table.columns)
+    fit_stack(replace(score_table, columns=counted), score_table.labels >= 0, 0)
+    assert set(counted.reads) == {"a0", "a1"}
+    assert max(counted.reads.values()) <= 4
+
 
 # -- what must not move it --------------------------------------------------------------------------------------------
 

@@ -136,7 +136,9 @@ def test_the_card_holds_what_the_supplies_allow_and_no_attack_of_many_passes(
 ) -> None:
     bare = score_to_disk(passages, tiny, tiny_reference, out=tmp_path / "bare")
     full = score_to_disk(passages, tiny, tiny_reference, supplies=everything(write_jsonl, tiny), out=tmp_path / "full")
-    assert set(full.attacks) - set(bare.attacks) == {"recall", "con_recall", "rmia", "info_rmia", "dc_pdd"}
+    assert set(full.attacks) - set(bare.attacks) == {
+        "recall", "con_recall", "rmia", "info_rmia", "excess_gain", "excess_gain:form=sum", "dc_pdd",
+    }  # fmt: skip
     assert not {"neighbour", "pac"} & set(full.attacks)
     assert {"camia", "camia:signal=slope", "reference", "reference:form=ratio"} <= set(bare.attacks)
     assert full.unscored == 0

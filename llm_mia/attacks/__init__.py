@@ -5,7 +5,8 @@ Importing this package registers every kind of evidence in `EVIDENCE` and every 
 
 from . import distribution, likelihood, population, prefix, reference, rewrites, samples, sequence, shadows  # noqa: F401
 from ._evidence import EVIDENCE, MEMBER, NONMEMBER
-from ._fields import Likelihoods, Moments, Ranks
+from ._fields import Likelihoods, Moments, Ranks, TokenLikelihoods
+from ._gain_null import fit_gain_null
 from ._kind import (
     Evidence,
     EvidenceKind,
@@ -47,9 +48,11 @@ __all__ = [
     "ShadowSet",
     "Share",
     "TextVersion",
+    "TokenLikelihoods",
     "all_attacks",
     "attack",
     "choose_shadows",
+    "fit_gain_null",
     "lowest",
     "parse_attack",
     "passes_needed",

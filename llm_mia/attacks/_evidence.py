@@ -14,8 +14,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..errors import AttackError, PassageError
-from ..records import CONTINUATIONS, Population, TokenFrequencies, text_sha256
+from ..records import CONTINUATIONS, Passage, Population, TokenFrequencies, TokenSignals, text_sha256
 from ..rewriting import neighbour, swap_words
+from ._fields import IDS
+from ._gain_null import fit_gain_null
 from ._kind import (
     EVIDENCE,
     Evidence,
@@ -36,6 +38,7 @@ NONMEMBER, MEMBER = 0, 1
 Value: TypeAlias = Callable[[PassageSignals, LoadedSupplies], Evidence]
 """See `EvidenceKind.value`."""
 OF_SHADOWS = ModelPass("shadow-*", "shadow-*")
+POPULATION_PASSES = ("population_target", "population_reference")
 
 
 def _from_only_pass(name: str) -> Value:
@@ -113,12 +116,31 @@ def _population(_: LoadedSupplies, rows: Iterable[PassageSignals]) -> Evidence:
     """
     means: list[list[float]] = []
     for row in rows:
-        signals = [row.signals[f"population_{role}"][0] for role in ("target", "reference")]
-        if not all(map(len, signals)):
-            raise PassageError(row.passage.where, "has no token that can be scored: remove it from the population")
+        signals = [row.signals[name][0] for name in POPULATION_PASSES]
+        _refuse_unscored(row.passage, signals)
         means.append([each.mean_logprob for each in signals])
     target, reference = np.array(means).T
     return Population(target, reference)
+
+
+def _gain_null(_: LoadedSupplies, rows: Iterable[PassageSignals]) -> Evidence:
+    """What the population gains over the reference model.
+
+    Raises `PassageError` where a passage has no token that can be scored.
+    """
+    texts, signals = list[str](), list[list[TokenSignals]]()
+    for row in rows:
+        of_row = [row.signals[name][0].copy() for name in POPULATION_PASSES]
+        _refuse_unscored(row.passage, of_row)
+        texts.append(row.passage.text)
+        signals.append(of_row)
+    targets, references = zip(*signals, strict=True)
+    return fit_gain_null(targets, references, texts)
+
+
+def _refuse_unscored(passage: Passage, signals: Sequence[TokenSignals]) -> None:
+    if not all(map(len, signals)):
+        raise PassageError(passage.where, "has no token that can be scored: remove it from the population")
 
 
 def _shadow_set(supplies: LoadedSupplies) -> ShadowSet:
@@ -245,23 +267,34 @@ register_evidence(
         by_default=False,
     )
 )
+POPULATION = tuple(
+    ModelPass(name, role, "population", partial(_of_population, name))
+    for name, role in zip(POPULATION_PASSES, ("target", "reference"), strict=True)
+)
+POPULATION_REQUIRED = Requirement(
+    "passages from the same source that are not scored: give a file of them as `population`, and give a "
+    "reference model as `reference`",
+    lambda supplies: supplies.population is not None,
+)
 register_evidence(
     EvidenceKind(
         "population",
         "mean log-likelihoods of both models on other passages from the same source (given by `population`)",
         shared=_population,
-        passes=(
-            ModelPass("population_target", "target", "population", partial(_of_population, "population_target")),
-            ModelPass(
-                "population_reference", "reference", "population", partial(_of_population, "population_reference")
-            ),
-        ),
-        requirement=Requirement(
-            "passages from the same source that are not scored: give a file of them as `population`, and give a "
-            "reference model as `reference`",
-            lambda supplies: supplies.population is not None,
-        ),
+        passes=POPULATION,
+        requirement=POPULATION_REQUIRED,
         reads=("logprob",),
+        by_token=True,
+    )
+)
+register_evidence(
+    EvidenceKind(
+        "gain_null",
+        "what known non-members from the same source gain over the reference model (given by `population`)",
+        shared=_gain_null,
+        passes=POPULATION,
+        requirement=POPULATION_REQUIRED,
+        reads=("logprob", IDS),
         by_token=True,
     )
 )

@@ -9,15 +9,14 @@ from numpy.typing import NDArray
 
 from ..records import FIELDS
 
-__all__ = ["Likelihoods", "Moments", "Ranks", "fields_of"]
+__all__ = ["IDS", "Likelihoods", "Moments", "Ranks", "TokenLikelihoods", "fields_of", "reads_token_ids"]
+
+
+IDS = "token_ids"
 
 
 class Likelihoods(Protocol):
-    """Token signals of which an attack reads `logprob`. Every backend gives token ids, tokenizer and length too."""
-
-    @property
-    def token_ids(self) -> NDArray[np.int32]:
-        """The scored tokens."""
+    """Token signals of which an attack reads `logprob`. Every backend gives tokenizer and length too."""
 
     @property
     def tokenizer(self) -> str:
@@ -28,6 +27,14 @@ class Likelihoods(Protocol):
         """Log-likelihoods, log p(x_t | x_<t), nats."""
 
     def __len__(self) -> int: ...
+
+
+class TokenLikelihoods(Likelihoods, Protocol):
+    """Token signals of which an attack also reads the token ids, which every backend gives."""
+
+    @property
+    def token_ids(self) -> NDArray[np.int32]:
+        """The scored tokens."""
 
 
 class Moments(Likelihoods, Protocol):
@@ -60,6 +67,20 @@ def fields_of(annotation: Any) -> frozenset[str]:
     >>> sorted(fields_of(Ranks)), sorted(fields_of(tuple[Likelihoods, ...])), len(fields_of(None))
     (['logprob', 'rank'], ['logprob'], 5)
     """
+    return frozenset(_names(annotation) & set(FIELDS) or FIELDS)
+
+
+def reads_token_ids(annotation: Any) -> bool:
+    """Whether a parameter of this type may read the token ids; true where the type is not known.
+
+    >>> reads_token_ids(Ranks), reads_token_ids(TokenLikelihoods), reads_token_ids(None)
+    (False, True, True)
+    """
+    names = _names(annotation)
+    return IDS in names or not names & set(FIELDS)
+
+
+def _names(annotation: Any) -> set[str]:
+    """The names that a type declares, or that those in ``tuple[TYPE, …]`` declare."""
     types = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]
-    names = {name for kind in types for base in kind.__mro__ for name in vars(base)} & set(FIELDS)
-    return frozenset(names or FIELDS)
+    return {name for kind in types for base in kind.__mro__ for name in vars(base)}

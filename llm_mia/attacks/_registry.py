@@ -14,7 +14,7 @@ from ..errors import AttackError, LlmMiaError
 from ..records import AttackRecord, TokenSignals
 from ..settings import Numbers, Value, Words, read_settings, unknown_name
 from ._evidence import EVIDENCE
-from ._fields import fields_of
+from ._fields import IDS, fields_of, reads_token_ids
 from ._kind import Evidence, EvidenceKind, LoadedSupplies
 from ._refusals import refuse_declaration
 
@@ -107,10 +107,25 @@ class Attack:
         """Which fields of the signals it reads by role of the model, or ``continuations``; see `EvidenceKind.reads`."""
         hints, read = _hints(self.function), dict[str, frozenset[str]]()
         for kind in self.kinds:
-            of_kind = frozenset(kind.reads or fields_of(hints.get(kind.name)))
+            of_kind = frozenset(kind.reads or fields_of(hints.get(kind.name))) - {IDS}
             for declared in kind.passes:
                 read[declared.role] = read.get(declared.role, frozenset()) | of_kind
         return read
+
+    def reads(self, declaration: str) -> frozenset[str]:
+        """Which arrays of `TokenSignals` it reads of the passes with this declaration (`ModelPass.name`).
+
+        Of an attack that another package or a notebook defines, the token ids always count: mypy has not held it to
+        its types here.
+        """
+        hints, read = _hints(self.function), set[str]()
+        foreign = not self.function.__module__.startswith(f"{__package__}.")
+        for kind in self.kinds:
+            if any(declared.name == declaration for declared in kind.passes):
+                hint = hints.get(kind.name)
+                read |= {*(kind.reads or fields_of(hint))}
+                read |= {IDS} if not kind.reads and (foreign or reads_token_ids(hint)) else set()
+        return frozenset(read)
 
     def missing(self, supplies: LoadedSupplies) -> str:
         """What the attack needs and the user has not given, as the end of a sentence; empty if nothing is missing."""

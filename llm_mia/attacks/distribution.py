@@ -9,7 +9,7 @@ import numpy as np
 
 from ..records import TokenFrequencies
 from ._evidence import refuse_other_frequencies
-from ._fields import Likelihoods, Moments
+from ._fields import Likelihoods, Moments, TokenLikelihoods
 from ._registry import AtLeast, Positive, Share, attack
 from ._tail import lowest
 
@@ -91,7 +91,7 @@ def surp(target: Moments, *, k: Share = 0.4, entropy: Positive = 2.0) -> float:
 
 
 @attack("dc_pdd", paper="Zhang et al. 2024, arXiv:2409.14781")
-def dc_pdd(target: Likelihoods, frequencies: TokenFrequencies, *, a: Positive = 0.01) -> float:
+def dc_pdd(target: TokenLikelihoods, frequencies: TokenFrequencies, *, a: Positive = 0.01) -> float:
     """Mean probability of the tokens, each weighted by how rare it is in a corpus, with *a* as the upper limit.
 
     Each distinct token counts at its first occurrence. Laplace smoothing gives a frequency to tokens that the corpus

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
-from ..records import Population
+from ..records import GainNull, Population
 from . import cohort
-from ._fields import Likelihoods
+from ._fields import Likelihoods, TokenLikelihoods
+from ._gain_null import standardised_excess, summed_excess
 from ._registry import Positive, Share, attack
 
-__all__ = ["info_rmia", "rmia"]
+__all__ = ["excess_gain", "info_rmia", "rmia"]
 
 
 @attack("rmia", paper="Zarifzadeh et al. 2024, arXiv:2312.03262")
@@ -59,3 +62,38 @@ def info_rmia(target: Likelihoods, aligned_reference: Likelihoods, population: P
     """
     means = target.logprob.mean(dtype=np.float64), aligned_reference.logprob.mean(dtype=np.float64)
     return float(cohort.info_rmia(*means, population.target, population.reference, a=a))
+
+
+@attack("excess_gain", paper="ours; nearest is Watson et al. 2022, arXiv:2111.08440")
+def excess_gain(
+    target: TokenLikelihoods,
+    aligned_reference: Likelihoods,
+    gain_null: GainNull,
+    text: str,
+    *,
+    form: Literal["scaled", "sum"] = "scaled",
+) -> float:
+    """Gain over the reference model beyond the population's on the same tokens, in the spread of such passages.
+
+    Two models of the same kind differ most in how likely they find single tokens anywhere, whatever the passage: that
+    is most of the noise of a mean gain, and the population shows it. The more passages the population has, the better;
+    below about 250, ``form=sum`` is the safer choice. The passages must be known non-members, and they must be none of
+    those that set a threshold, or the threshold would be learned from scores that are too small.
+
+        e_t = log p_T(x_t | x_<t) − log p_R(x_t | x_<t) − b(x_t)
+        b(v) = sum of the gains of token v in the population / (its occurrences there + 10)
+        sum: S = 1/√n · Σ_t e_t
+        scaled: (S − m(z)) / τ(z), m and log τ linear in z, both ridge regressions on the population
+        z: mean and spread of the reference's losses, log n, 1/√n, zlib's bytes a byte of text, bytes a token
+
+    >>> from llm_mia import TokenSignals
+    >>> new, old = (TokenSignals.of(v, token_ids=[0, 1, 1, 7]) for v in ([-1, -2, -3, -1], [-2, -4, -3, -1]))
+    >>> null = GainNull(np.array([0.5, 0.25]), mean=np.eye(7)[0], log_spread=np.eye(7)[0] * np.log(2))
+    >>> excess_gain(new, old, null, "four words of text", form="sum")  # (1 − 0.5 + 2 − 0.25 + 0 − 0.25 + 0) / 2
+    1.0
+    >>> excess_gain(new, old, null, "four words of text")  # (1 − 1) / 2
+    0.0
+    """
+    if form == "sum":
+        return summed_excess(target, aligned_reference, gain_null)
+    return standardised_excess(target, aligned_reference, text, gain_null)

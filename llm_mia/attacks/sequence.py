@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records import IntArray
-from ._fields import Likelihoods
+from ._fields import Likelihoods, TokenLikelihoods
 from ._registry import AtLeast, Share, attack
 from ._tail import lowest
 
@@ -26,7 +26,7 @@ LEVELS = 3
 
 
 @attack("camia", paper="Chang et al. 2025, arXiv:2409.13745")
-def camia(target: Likelihoods, *, signal: Signal = "diversity", first: AtLeast = 200) -> float:
+def camia(target: TokenLikelihoods, *, signal: Signal = "diversity", first: AtLeast = 200) -> float:
     """A sequence feature of CAMIA, of the losses of the *first* tokens, with the sign that makes members score higher.
 
     below_τ, below_mean and below_previous are the shares of tokens whose loss is below τ nats, below the mean of all,

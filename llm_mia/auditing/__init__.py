@@ -10,6 +10,7 @@ that an audit checks.
 from ._audit import audit, refuse_rates
 from ._command import without_secrets
 from ._control import Control, control_of, sealed_rate
+from ._precision import precision_note
 from ._record import Audit, read_audit, standing_of
 from ._redacting import without_tokens
 from ._settings import Setting
@@ -40,6 +41,7 @@ __all__ = [
     "compare_runs",
     "control_of",
     "likeness_of",
+    "precision_note",
     "read",
     "read_audit",
     "refuse_rates",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -80,7 +80,7 @@ def _moved(table: ScoreTable, calibration: Calibration, flags: Flags, by: float,
     """The decision with the scores of all candidates changed *by* a number."""
     scores = np.array(table.column(calibration.attack), dtype=np.float64)
     scores[table.rows(None)] += by
-    moved = replace(table, columns={**table.columns, calibration.attack: scores})
+    moved = table.with_scores(calibration.attack, scores)
     accepted = flags.standing is Standing.ACCEPTED
     level = FINDING_LEVEL if flags.finding is None else flags.finding.allowed
     return flag(moved, calibration, fdr=fdr, accept_void=accepted, finding_level=level)

@@ -14,7 +14,7 @@ from ..attacks import ShadowSet, parse_attack
 from ..backends import Backend, ModelSpec
 from ..calibration import nonmembers_needed
 from ..decision import STACK, Calibration
-from ..errors import AttackError, CalibrationError, ModelError, RunDirectoryError, UsageError
+from ..errors import AttackError, CalibrationError, ModelError, UsageError
 from ..passages import Passages
 from ..records import Passage, PassRecord, text_sha256
 from ..scores import ScoreTable, read_losses
@@ -233,10 +233,9 @@ class ShadowThreshold:
         return likeness_of(target, shadows, inside(self.candidates), members=True, comparisons=number)
 
     def _on_population(self, run: Path, number: int, *, members: bool) -> Likeness | None:
-        try:
-            stored = list(read_signals(run, POPULATION))
-        except RunDirectoryError:  # no attack that compares with the population was named
+        if POPULATION not in read_run(run).passes:  # no attack that compares with the population was named
             return None
+        stored = list(read_signals(run, POPULATION, ("logprob",)))
         of_text = {row.text_sha256: row.signals for row in stored}
         passages = list(self.supply.population)
         signals = [of_text.get(text_sha256(passage.text)) for passage in passages]

@@ -19,7 +19,7 @@ Higher scores mean more member-like. A score is flagged when it is strictly abov
 """
 
 from ._chance import chance_of_flags, fewest_improbable, flag_probabilities, flag_rank
-from ._checks import Floats, check_rate, finite, sorted_finite
+from ._checks import Floats, check_rate, finite, in_blocks, sorted_finite
 from ._counts import CountBound, Method, exceedance_probability, member_count_bound, member_share
 from ._fdr import benjamini_hochberg, benjamini_yekutieli, fdr_floor
 from ._fit import RatioFit, fit_of_ratio
@@ -76,6 +76,7 @@ __all__ = [
     "hierarchical_p_values",
     "hierarchical_rank",
     "hierarchical_threshold",
+    "in_blocks",
     "largest_excess",
     "largest_excess_flags",
     "likelihood_ratio_weights",

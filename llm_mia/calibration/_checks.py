@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
@@ -12,6 +13,8 @@ from ..errors import CalibrationError, InputError, UsageError
 Floats: TypeAlias = NDArray[np.float64]
 
 POSITIONS_SHOWN = 5
+BLOCK = 1 << 16
+"""Values that a function takes at once."""
 
 
 def sorted_finite(calibration: ArrayLike) -> Floats:
@@ -48,6 +51,15 @@ def listed(positions: NDArray[np.intp]) -> str:
     """
     shown = ", ".join(map(str, positions[:POSITIONS_SHOWN].tolist()))
     return shown + (" …" if len(positions) > POSITIONS_SHOWN else "")
+
+
+def in_blocks(function: Callable[[Floats], Floats], values: Floats) -> Floats:
+    """What *function* gives for each of *values*; of millions of them, what it computes with is small beside them."""
+    results = np.empty(values.shape)
+    flat, given = results.ravel(), values.ravel()
+    for start in range(0, len(flat), BLOCK):
+        flat[start : start + BLOCK] = function(given[start : start + BLOCK])
+    return results
 
 
 def check_rate(name: str, rate: float) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import CalibrationError, UsageError
-from ._checks import Floats, check_rate, twelve_digits
+from ._checks import Floats, check_rate, in_blocks, twelve_digits
 from ._thresholds import nonmembers_needed
 
 
@@ -55,22 +55,22 @@ def benjamini_yekutieli(p_values: ArrayLike) -> Floats:
 
 def _stepped_up(p_values: ArrayLike, factor: float) -> Floats:
     given = np.asarray(p_values, dtype=np.float64)
-    q_values = np.full(given.shape, np.nan)
     known = ~np.isnan(given)
     outside = int(np.sum((given < 0) | (given > 1)))
     if outside:
         raise UsageError(f"{outside} of {int(known.sum())} p-values lie outside 0..1")
-    ascending = np.sort(given[known])
+    ascending = given[known]
+    ascending.sort()
     m = len(ascending)
     # Of equal p-values the last has the smallest quotient, and its q-value is that of all.
     last = np.flatnonzero(np.append(ascending[1:] != ascending[:-1], True)) if m else np.empty(0, dtype=np.intp)
     distinct = ascending[last]
+    del ascending  # of millions of candidates the q-values take its place
     stepped = distinct * m * factor / (last + 1)
     # 0.05 · 3 / 3 is 0.05000000000000001: unrounded, three candidates above all of 19 non-members would be lost.
     rounded = np.array([min(1.0, twelve_digits(q)) for q in stepped.tolist()])
-    of_distinct = np.minimum.accumulate(rounded[::-1])[::-1]
-    q_values[known] = of_distinct[np.searchsorted(distinct, given[known])] if m else []
-    return q_values
+    of_distinct = np.append(np.minimum.accumulate(rounded[::-1])[::-1], np.nan)  # NaN is beyond every p-value
+    return in_blocks(lambda block: of_distinct[np.searchsorted(distinct, block)], given)
 
 
 def fdr_floor(n: int, m: int, fdr: float, *, any_dependence: bool = False, unit: str = "non-members") -> int:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import CalibrationError, UsageError
-from ._checks import Floats, finite, listed, sorted_finite
+from ._checks import Floats, finite, in_blocks, listed, sorted_finite
 
 
 def conformal_p_values(scores: ArrayLike, calibration: ArrayLike) -> Floats:
@@ -32,8 +32,9 @@ def conformal_p_values(scores: ArrayLike, calibration: ArrayLike) -> Floats:
     """
     known = sorted_finite(calibration)
     candidates = np.asarray(scores, dtype=np.float64)
-    p_values = ranks(candidates, known) / (len(known) + 1)
-    return np.where(np.isnan(candidates), np.nan, p_values)
+    p_values = in_blocks(lambda block: ranks(block, known) / (len(known) + 1), candidates)
+    p_values[np.isnan(candidates)] = np.nan
+    return p_values
 
 
 def ranks(scores: Floats, ascending: Floats) -> NDArray[np.int64]:

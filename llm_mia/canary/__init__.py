@@ -40,7 +40,7 @@ from ._results import (
     read_paired,
 )
 from ._sealing import commitment_of, drawn_variant, leaf_of, merkle_root
-from ._sign_flips import FlipTest, document_sums, flip_test, least_documents
+from ._sign_flips import FlipTest, document_sums, flip_test, least_documents, reflipped
 from ._statistic import DrawTest, Histogram, differences_of, draw_test, redrawn
 from ._testing import run_canary_test
 from ._traps import SentenceRule
@@ -97,6 +97,7 @@ __all__ = [
     "read_plan",
     "read_sealed",
     "redrawn",
+    "reflipped",
     "run_canary_test",
     "run_paired_test",
     "verify_canaries",

@@ -18,7 +18,7 @@ from ..errors import InputError, RunDirectoryError, UsageError
 from ..passages import PassageSource, to_passages
 from ..perplexities import tokenizer_of
 from ..signals import ModelSource, Progress, model_or_spec, report_activity
-from ..store import to_json, write_text, writing
+from ..store import locked, to_json, write_text, writing
 from ._manifest import (
     MANIFEST,
     PUBLIC,
@@ -30,12 +30,13 @@ from ._manifest import (
     Sealed,
     SealedDocument,
     public_draw,
+    read_manifest,
     read_sealed,
 )
 from ._names import file_names
 from ._sealing import commitment_of, leaf_of, merkle_root
 from ._texts import Variants, documents_of, refuse_equal, refuse_visible, supplied_variants
-from ._traps import SentenceRule, sampled_sentences, with_traps, word_traps
+from ._traps import SentenceRule, sampled_sentences, unequal_words, with_traps, word_traps
 
 __all__ = ["USUAL_VARIANTS", "WrittenCanaries", "draw_canaries", "kind_named", "make_canaries", "written_variants"]
 
@@ -107,7 +108,9 @@ def make_canaries(
         texts, notes = supplied_variants(documents, to_passages(rephrased, label_column=""), variants)
     else:
         number = USUAL_VARIANTS if variants is None else variants
-        texts = written_variants(kind, documents, number, key, model=model, sentences=sentences, progress=progress)
+        texts, notes = written_variants(
+            kind, documents, number, key, model=model, sentences=sentences, progress=progress
+        )
     refuse_equal(texts)
     refuse_visible(texts)
     manifest = _sealed(kind, texts, key, beacon_source or "", beacon if beacon_source is None else None)
@@ -120,7 +123,8 @@ def make_canaries(
 def draw_canaries(folder: str | Path, beacon: str) -> WrittenCanaries:
     """Draw the public variants of the canaries in *folder* by the value *beacon*, and write them to ``public``.
 
-    The same value may be given again, which writes public files that are missing.
+    The same value may be given again, which writes public files that are missing. Of two draws at the same time the
+    second waits for the first.
 
     Raises:
         UsageError: *beacon* is empty.
@@ -129,6 +133,12 @@ def draw_canaries(folder: str | Path, beacon: str) -> WrittenCanaries:
     folder, beacon = Path(folder), beacon.strip()
     if not beacon:
         raise UsageError("`beacon` is empty: give the public value")
+    read_manifest(folder)  # or a lock would be left in a folder that is none of canaries
+    with locked(folder / f".{MANIFEST}.drawing"):
+        return _drawn(folder, beacon)
+
+
+def _drawn(folder: Path, beacon: str) -> WrittenCanaries:
     sealed = read_sealed(folder)
     before = sealed.manifest.beacon
     if before is not None and before != beacon:
@@ -156,8 +166,8 @@ def written_variants(
     model: ModelSource | None = None,
     sentences: SentenceRule | None = None,
     progress: Progress | None = None,
-) -> Variants:
-    """*number* variants of each document that differ in an addition, which is drawn by *key*.
+) -> tuple[Variants, tuple[str, ...]]:
+    """*number* variants of each document that differ in an addition, which is drawn by *key*; and notes on these.
 
     Args:
         kind: token or insert.
@@ -172,9 +182,8 @@ def written_variants(
     of_words = [*(documents.values() if words is None else words)]
     if kind is CanaryKind.TOKEN:
         traps = word_traps(of_words, number * len(documents), key)
-    else:
-        traps = _written(of_words, number * len(documents), model, sentences or SentenceRule(), key, progress)
-    return with_traps(documents, traps, number, key)
+        return with_traps(documents, traps, number, key), ()
+    return _with_sentences(documents, number, of_words, model, sentences or SentenceRule(), key, progress)
 
 
 def kind_named(kind: CanaryKind | str) -> CanaryKind:
@@ -210,18 +219,22 @@ def _refuse_arguments(
         raise UsageError("`beacon` or `beacon_source` is empty: give the public value, or where it will come from")
 
 
-def _written(
+def _with_sentences(
+    documents: Mapping[str, str],
+    number: int,
     words: Sequence[str],
-    wanted: int,
     model: ModelSource | None,
     rule: SentenceRule,
     secret: bytes,
     progress: Progress | None,
-) -> list[str]:
-    """*wanted* sentences, by *model*."""
+) -> tuple[Variants, tuple[str, ...]]:
+    """*number* versions of each document, each with another sentence by *model*; and notes on their tokens."""
     report_activity(progress, "loading the model")
-    backend, report = _loaded(model), partial(_report, progress, wanted)
-    return sampled_sentences(backend, tokenizer_of(backend), words, wanted, secret, rule, report)
+    backend, wanted = _loaded(model), number * len(documents)
+    tokenizer, report = tokenizer_of(backend), partial(_report, progress, wanted)
+    written = sampled_sentences(backend, tokenizer, words, wanted, secret, rule, report)
+    texts = with_traps(documents, written, number, secret)
+    return texts, tuple(filter(None, [unequal_words(texts, tokenizer)]))
 
 
 def _report(progress: Progress | None, wanted: int, sentences: int) -> None:

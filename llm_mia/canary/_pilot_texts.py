@@ -65,7 +65,8 @@ class PilotSource:
         if self.supplied is not None:
             return {name: self.supplied[name] for name in names}
         chosen = {name: self.documents[name] for name in names}
-        return written_variants(self.kind, chosen, self.variants, key, words=self.documents.values(), progress=progress)
+        words = self.documents.values()
+        return written_variants(self.kind, chosen, self.variants, key, words=words, progress=progress)[0]
 
 
 def pilot_source(

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..records import Interval
 from ._effect import mean_with_interval
+from ._statistic import Histogram
 
-__all__ = ["MOST_EXACT", "FlipTest", "document_sums", "flip_test", "least_documents"]
+__all__ = ["MOST_EXACT", "FlipTest", "document_sums", "flip_test", "least_documents", "reflipped"]
 
 Floats = NDArray[np.float64]
 MOST_EXACT = 17
@@ -94,6 +95,24 @@ def flip_test(differences: Sequence[float] | Floats, *, flips: int = FLIPS, seed
     else:
         p_value, computed = (1 + _as_large(sizes, least, flips, seed)) / (1 + flips), flips
     return FlipTest(statistic, p_value, exact, computed, mean_with_interval(given), len(sizes))
+
+
+def reflipped(
+    differences: Sequence[float] | Floats, *, flips: int = 20_000, bins: int = 41, seed: int = 1
+) -> Histogram:
+    """The sums of the *differences* with random signs: what `flip_test` compares their sum with, for a figure.
+
+    Args:
+        differences: of each document, shape (documents,).
+        flips: choices of signs that are drawn.
+        bins: intervals of the histogram.
+        seed: of the draws.
+    """
+    rng, sums = np.random.default_rng(seed), np.zeros(flips)
+    for each in np.asarray(differences, dtype=np.float64):
+        sums += each * rng.choice((-1.0, 1.0), flips)
+    counts, edges = np.histogram(sums, bins)
+    return Histogram(float(edges[0]), float(edges[-1]), tuple(counts.tolist()))
 
 
 def least_documents(level: float) -> int:

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from ..errors import InputError, UsageError
 from ..perplexities import perplexity
 from ._texts import Variants, ngrams_of, units_of
 
-__all__ = ["SentenceRule", "sampled_sentences", "with_traps", "word_traps"]
+__all__ = ["SentenceRule", "sampled_sentences", "unequal_words", "with_traps", "word_traps"]
 
 WORDS = 16
 """Random words of a trap."""
@@ -44,7 +45,7 @@ class SentenceRule:
     high: float = 200.0
     """Its highest."""
     tokens: int = 24
-    """Its tokens, also when it is read again."""
+    """Its tokens, also when it is read again, and behind another sentence."""
 
     def __post_init__(self) -> None:
         """Raise `UsageError` for a range or a number that no sentence can have."""
@@ -146,8 +147,9 @@ def sampled_sentences(
     """*count* sentences that *model* wrote, each of the perplexity and the number of tokens of *rule*.
 
     Each continues a word that is drawn from the texts *words*; all is drawn by *secret*. The number of tokens is that
-    after the sentence was written and read again. No two have three consecutive words in common. The temperature is
-    raised or lowered until the perplexities lie in the range.
+    after the sentence was written and read again; behind another sentence it adds as many as all others do. No two
+    have three consecutive words in common. The temperature is raised or lowered until the perplexities lie in the
+    range.
 
     Raises:
         UsageError: the model does not continue texts.
@@ -157,7 +159,7 @@ def sampled_sentences(
         raise UsageError(f"`model` is {model.info.id!r}, which does not continue texts: name a model that does")
     starts = sorted({word for text in words for word in _WORD.findall(text)}) or ["The"]
     rng, apart, sentences = np.random.default_rng(_number(secret, "sentences", "")), _Apart(), list[str]()
-    temperature, idle = _Temperature(), 0
+    temperature, idle, surplus = _Temperature(), 0, _surplus(tokenizer, "The")
     while idle < MOST_ROUNDS:
         at_once = min(AT_ONCE, 2 * (count - len(sentences)) + 8)
         prompts = [starts[at][:1].upper() + starts[at][1:] for at in rng.integers(0, len(starts), at_once)]
@@ -167,7 +169,8 @@ def sampled_sentences(
             list(dict.fromkeys(prompts)), number=1, max_tokens=rule.tokens + 8, temperature=temperature.value, seed=seed
         )
         drafts = [prompt + each[0] for prompt, each in zip(dict.fromkeys(prompts), continued, strict=True)]
-        whole = [draft for draft in (_sentence(draft, tokenizer, rule.tokens) for draft in drafts) if draft]
+        cut = partial(_sentence, tokenizer=tokenizer, tokens=rule.tokens, surplus=surplus)
+        whole = [draft for draft in map(cut, drafts) if draft]
         perplexities = perplexity(whole, model) if whole else np.empty(0)
         before = len(sentences)
         for sentence, value in zip(whole, perplexities, strict=True):
@@ -186,15 +189,42 @@ def sampled_sentences(
     )
 
 
-def _sentence(draft: str, tokenizer: Tokenizer, tokens: int) -> str | None:
-    """The first *tokens* tokens of *draft*, of which the last is a full stop; None where they are others when read."""
+def unequal_words(variants: Variants, tokenizer: Tokenizer) -> str:
+    """In how many documents the *variants* have unequal numbers of tokens, and by how many; empty where all are equal.
+
+    A variant with more tokens is another text in one more respect. The test remains exact.
+    """
+    numbers = [[len(each) for each in tokenizer.encode(texts)] for texts in variants.values()]
+    apart = [max(each) - min(each) for each in numbers]
+    unequal = sum(each > 0 for each in apart)
+    if not unequal:
+        return ""
+    return (
+        f"in {unequal} of {len(variants)} documents the variants have unequal numbers of tokens, by {max(apart)} at "
+        "most: the words around the sentences join with some of them; the test remains exact"
+    )
+
+
+def _surplus(tokenizer: Tokenizer, text: str) -> int:
+    """How many tokens more *text* adds behind another sentence than it has alone."""
+    alone, before, behind = map(len, tokenizer.encode([text, ".", f". {text}"]))
+    return behind - before - alone
+
+
+def _sentence(draft: str, tokenizer: Tokenizer, tokens: int, surplus: int) -> str | None:
+    """The first *tokens* tokens of *draft*, of which the last is a full stop; None where they are others when read.
+
+    So it is where behind another sentence it adds not *surplus* tokens to these.
+    """
     text = " ".join(draft.split())
     spans = tokenizer.spans(text)
     if len(spans) < tokens:
         return None
     sentence = text[: int(spans[: tokens - 1, 1].max())].rstrip(" .,;:!?") + "."
     whole = "\N{REPLACEMENT CHARACTER}" not in sentence and sentence.isprintable()
-    return sentence if whole and len(tokenizer.encode([sentence])[0]) == tokens else None
+    if not whole or len(tokenizer.encode([sentence])[0]) != tokens:
+        return None
+    return sentence if _surplus(tokenizer, sentence) == surplus else None
 
 
 def _number(secret: bytes, purpose: str, document: str) -> int:

@@ -35,6 +35,8 @@ FILES_OF_RUN = (
     "audit.json",
     "extraction.json",
     "gate.json",
+    "canary.json",
+    "paired.json",
     "decisions.jsonl",
     "protocol.toml",
 )

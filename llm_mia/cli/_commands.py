@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -140,6 +141,7 @@ def flag(
     fail_if_flagged: opt.FailIfFlagged = False,
 ) -> int:
     """Flag the candidates of a table (its rows without a label) by a threshold that 'llm-mia calibrate' set."""
+    from ..auditing import precision_note
     from ..decision import NoteKind, flag as run_flag, read_calibration
     from ..history import flag_on_record
     from ..report import by_shadows, flags_screen, flags_summary, flags_table, note_words, standing_note
@@ -167,6 +169,8 @@ def flag(
                 finding_level=finding_level,
                 protocol=table.protocol(),
             )
+            if not documents and (precision := precision_note(scores, rule, flags, fdr=fdr)) is not None:
+                flags = replace(flags, notes=(*flags.notes, precision))
     write_text(written, flags.csv_blocks(read_beginnings(table.table) if table.table.is_dir() else None))
     everything = as_json or details  # else the answer counts the notes; they are not part of the JSON
     if everything and (warning := standing_note(flags.standing)):

@@ -36,7 +36,8 @@ class EvidenceOptions(OptionGroup):
         str | None,
         typer.Option(
             metavar="INPUT",
-            help="For rmia, info_rmia: other passages from the same source, for comparison; they get no score.",
+            help="For rmia, info_rmia, excess_gain: other passages from the same source, for comparison; they get no "
+            "score. For excess_gain they are known non-members.",
             rich_help_panel=opt.EVIDENCE,
         ),
     ] = None

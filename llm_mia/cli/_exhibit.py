@@ -1,4 +1,4 @@
-"""The command that writes what an audit shows for a court, and checks what was written: exhibit."""
+"""The command that writes what an audit or a test shows for a court, and checks what was written: exhibit."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def exhibit(
         Path | None,
         typer.Argument(
             metavar="RUN",
-            help="A run directory of 'llm-mia audit'. With --verify it may be left out; if it is given, its files and "
-            "the inputs that it names are compared, too.",
+            help="A run directory of 'llm-mia audit', 'canary test' or 'paired'. With --verify it may be left out; if "
+            "it is given, its files and the inputs that it names are compared, too.",
             show_default=False,
         ),
     ] = None,
@@ -59,7 +59,12 @@ def exhibit(
         ),
     ] = "claimant",
     redact: Annotated[
-        bool, typer.Option("--redact", help="Write no text and no token of a passage into the exhibit.")
+        bool,
+        typer.Option(
+            "--redact",
+            help="Write no text and no token of a passage into the exhibit; of 'canary test' and 'paired', name "
+            "documents by numbers.",
+        ),
     ] = False,
     verify: Annotated[
         Path | None,
@@ -88,12 +93,18 @@ def exhibit(
     if verify is not None:
         return _verify(verify, run, out, manifest_sha256, as_json)
     if run is None or out is None:
-        missing = "RUN is missing: name the run directory of an audit" if run is None else "`out` is missing: name it"
+        missing = (
+            "RUN is missing: name the run directory of an audit, or of a test of published texts"
+            if run is None
+            else "`out` is missing: name it"
+        )
         raise UsageError(f"{missing}; or give `verify`, with the folder of an exhibit")
     if manifest_sha256 is not None:
         raise UsageError("`manifest_sha256` is for `verify`: leave it out, or give `verify`")
-    refuse_without_audit(run)
-    from ..report import exhibit_lines, exhibit_summary, write_exhibit
+    from ..report import exhibit_lines, exhibit_summary, holds_published_test, write_exhibit
+
+    if not holds_published_test(run):
+        refuse_without_audit(run)
 
     folder = write_exhibit(run, out, extraction=extraction, side=side, redact=redact)
     if as_json:

@@ -120,6 +120,8 @@ def paired(
     """
     from ..canary import run_paired_test
     from ..report import paired_details, paired_screen, paired_summary
+    from ..report.figures import write_paired_figure
+    from ..signals import report_activity
 
     with only_estimating(run.dry_run, as_json=run.as_json), progress_bars(run.quiet) as progress:
         result = run_paired_test(
@@ -132,6 +134,8 @@ def paired(
             redact=redact,
             progress=progress,
         )
+        report_activity(progress, "drawing the figure")
+        write_paired_figure(result)
     if run.as_json:
         show_json(paired_summary(result))
     else:

@@ -19,7 +19,11 @@ __all__ = ["report"]
 def report(
     run: Annotated[
         Path,
-        typer.Argument(metavar="RUN", help="A run directory of 'llm-mia audit' or 'llm-mia gate'.", show_default=False),
+        typer.Argument(
+            metavar="RUN",
+            help="A run directory of 'llm-mia audit', 'gate', 'canary test' or 'paired'.",
+            show_default=False,
+        ),
     ],
     other: Annotated[
         Path | None,
@@ -74,6 +78,10 @@ def report(
     if other is None and extraction is None and not (figures or details or as_json) and _is_gate(run):
         _write_page_of_gate(run, redact, out)
         return
+    if other is None and _is_test(run):
+        _refuse_of_two(details, as_json)
+        _write_page_of_test(run, extraction, redact, out, figures=figures)
+        return
     for folder in [run, *([] if other is None else [other])]:
         refuse_without_audit(folder)
     if other is not None:
@@ -83,18 +91,42 @@ def report(
             raise UsageError("`figures` belongs to a single run: leave it out, or name a single run")
         _compare(run, other, out, details, as_json)
         return
-    if details or as_json:
-        raise UsageError(
-            f"`{'details' if details else 'as_json'}` belongs to two runs, and `other` names no second: name it, or "
-            "show this run with 'llm-mia show'"
-        )
+    _refuse_of_two(details, as_json)
     _write_page(run, extraction, redact, out)
     if figures:
         _write_figures(run, redact)
 
 
+def _refuse_of_two(details: bool, as_json: bool) -> None:
+    """Raise `UsageError` where an option for two runs is given for a single run."""
+    if details or as_json:
+        raise UsageError(
+            f"`{'details' if details else 'as_json'}` belongs to two runs, and `other` names no second: name it, or "
+            "show this run with 'llm-mia show'"
+        )
+
+
 def _is_gate(run: Path) -> bool:
     return (run / "gate.json").is_file() and not (run / "audit.json").is_file()
+
+
+def _is_test(run: Path) -> bool:
+    return not any((run / name).is_file() for name in ("audit.json", "gate.json")) and any(
+        (run / name).is_file() for name in ("canary.json", "paired.json")
+    )
+
+
+def _write_page_of_test(run: Path, extraction: Path | None, redact: bool, out: Path | None, *, figures: bool) -> None:
+    """Write the page of a test of canaries or of pairs, whose documents are named unless *redact*."""
+    from ..report import write_published_report
+
+    if extraction is not None:
+        raise UsageError(f"`extraction` belongs to the page of an audit, and {run} holds none: leave it out")
+    if figures:
+        raise UsageError(f"`figures` belongs to an audit: the test has left its figure in {run}, so leave it out")
+    with working("writing the page"):
+        written = write_published_report(run, redact, out)
+    print_result(str(written))
 
 
 def _write_page_of_gate(run: Path, redact: bool, out: Path | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
@@ -20,6 +20,8 @@ from .progress import progress_bars, working
 
 __all__ = ["attacks", "frequencies", "score"]
 
+Kept: TypeAlias = Literal["full", "scores", "none"]
+"""The values of `llm_mia.records.KeptSignals`, which take too long to import."""
 EVIDENCE_OPTIONS = {field.name: f"--{field.name.replace('_', '-')}" for field in fields(EvidenceOptions)}
 """The options of `score` and `audit` that give evidence, which `attacks` explains."""
 
@@ -49,6 +51,17 @@ def score(
             "columns of the table, such as min_k@stand-in.",
             show_default="none",
             rich_help_panel=opt.MODELS,
+        ),
+    ] = None,
+    keep_signals: Annotated[
+        Kept | None,
+        typer.Option(
+            help="What stays of the signals in OUT/signals. full: all, for other attacks, extract and reports, about "
+            "20 bytes a token. scores: what the attacks of this run read, about 4 bytes for the default of most. none: "
+            "as scores while the run lasts, so the disk needs room for it; then only digests of the texts. "
+            "See 'llm-mia guide scale'.",
+            show_default="what the folder keeps already, else full",
+            rich_help_panel=opt.OUTPUT,
         ),
     ] = None,
     on: Annotated[
@@ -98,6 +111,7 @@ def score(
             models=None if trained is None else trained.models(trust_remote_code=models.trust_remote_code),
             supplies=supplies if trained is None else replace(supplies, shadows=trained.supply()),
             out=run.out,
+            keep_signals=keep_signals,
             window_tokens=models.window_tokens,
             progress=progress,
         )

@@ -58,6 +58,7 @@ def _summary(estimate: Estimate) -> dict[str, Any]:
         "canaries": estimate.canaries,
         "seconds": round(estimate.seconds, 1),
         "bytes_on_disk": estimate.bytes_on_disk,
+        "kept_signals": str(estimate.kept_signals),
         "passes": [{**asdict(each), "seconds": round(each.seconds, 1)} for each in estimate.passes],
         "loading": {role: round(seconds, 1) for role, seconds in estimate.loading.items()},
         "attacks": list(estimate.attacks),
@@ -81,8 +82,19 @@ def _words(estimate: Estimate) -> str:
         requests = sum(e.requests for e in asked) + sum({e.role: e.probes for e in asked}.values())
         work.append(f"  {request_words(requests, sum(e.tokens for e in asked), price)}")
         work.append("  with the requests that measure a server; what has to be sent again counts in addition")
-    scores += _slow_stand_in(estimate)
+    scores += [*_removed(estimate), *_slow_stand_in(estimate)]
     return "\n".join([_whole(estimate), *work, *scores, f"Measured on {measured}; nothing was written."])
+
+
+def _removed(estimate: Estimate) -> list[str]:
+    """A line where signals do not stay on disk."""
+    from ..report.words import size_words
+
+    if estimate.kept_signals != "none":
+        return []
+    size = size_words(sum(each.bytes_on_disk for each in estimate.passes))
+    option = spelled("`keep_signals`")
+    return [f"  signals: {size} on disk until the scores are written, then removed ({option} none)"]
 
 
 def _slow_stand_in(estimate: Estimate) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..calibration import Floats, Split, conformal_p_values, hierarchical_p_values
+from ..calibration import Floats, Split, conformal_p_values, hierarchical_p_values, in_blocks
 from ..errors import CalibrationError, UsageError
 from ..records import Note, Standing
 from ._origin import Origin
@@ -48,7 +48,9 @@ class Category:
         # Scores between the same two scores of non-members have the same p-value: that of the upper, or of any above.
         known = np.unique(self.scores)
         levels = hierarchical_p_values(np.append(known, np.inf), self.scores, np.array(self.documents))
-        return np.where(np.isnan(scores), np.nan, levels[np.searchsorted(known, scores, side="left")])
+        p_values = in_blocks(lambda block: levels[np.searchsorted(known, block, side="left")], scores)
+        p_values[np.isnan(scores)] = np.nan
+        return p_values
 
 
 @dataclass(frozen=True, slots=True, repr=False)

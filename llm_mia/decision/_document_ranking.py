@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ..calibration import nonmembers_needed
 from ..errors import CalibrationError
-from ..records import number_names
-from ..scores import ScoreTable
+from ..records import count_each, number_names
+from ..scores import UNKNOWN, ScoreTable
 from ._calibrating import add_decider_column, calibration_rows
 from ._calibration import Calibration
 from ._documents import judged_documents
@@ -82,16 +82,17 @@ def rank_documents(table: ScoreTable, calibration: Calibration) -> DocumentRanki
     [('new', 0.25, 'None'), ('c', None, 'on_both_sides')]
     """
     table, _ = join_equal_scores(add_decider_column(table, calibration), calibration.attack)
-    rows = table.rows(None)
-    names, numbers = number_names(table.groups().take(rows))
+    candidate = table.labels == UNKNOWN
+    names, numbers = number_names(table.groups().take(candidate))
     reasons = np.zeros(len(names), dtype=np.int8)
-    for reason, where in _obstacles(table, calibration, rows):
+    for reason, where in _obstacles(table, calibration, candidate):
         reasons[numbers[where]] = REASONS.index(reason)
     p_values, q_values, sizes = np.full(len(names), np.nan), np.full(len(names), np.nan), set[int]()
     needed, compared = nonmembers_needed(calibration.fpr), 0
     kept = np.flatnonzero(reasons == 0)
     if len(kept):
-        judged = judged_documents(table, calibration, rows[(reasons == 0)[numbers]])  # in the order of *kept*
+        candidate[candidate] = (reasons == 0)[numbers]
+        judged = judged_documents(table, calibration, candidate)  # in the order of *kept*
         compared = int(judged.n_calibration.max())
         unscored, few = np.isnan(judged.p_values), judged.n_calibration < needed
         reasons[kept[few]] = REASONS.index(NoPValue.FEW_DOCUMENTS)
@@ -101,7 +102,7 @@ def rank_documents(table: ScoreTable, calibration: Calibration) -> DocumentRanki
         sizes = set(judged.n_used[stated].tolist())
     stated = ~np.isnan(p_values)
     q_values[stated], method = q_values_of(p_values[stated], any_dependence=len(sizes) > 1)
-    columns = (np.bincount(numbers, minlength=len(names)), p_values, q_values, reasons)
+    columns = (count_each(numbers, len(names)), p_values, q_values, reasons)
     documents = tuple(
         RankedDocument(name, n, p if p == p else None, q if q == q else None, REASONS[reason])
         for name, n, p, q, reason in zip(names, *(column.tolist() for column in columns), strict=True)
@@ -110,13 +111,13 @@ def rank_documents(table: ScoreTable, calibration: Calibration) -> DocumentRanki
 
 
 def _obstacles(
-    table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp]
+    table: ScoreTable, calibration: Calibration, candidate: NDArray[np.bool_]
 ) -> Iterator[tuple[NoPValue, NDArray[np.bool_]]]:
-    """Why documents cannot be compared with those of the known non-members, and a passage of each among *rows*.
+    """Why documents cannot be compared with those of the known non-members, and which candidates are of such documents.
 
     A later reason takes the place of an earlier one.
     """
-    everywhere = np.ones(len(rows), dtype=bool)
+    everywhere = np.ones(int(candidate.sum()), dtype=bool)
     if calibration.categories:
         yield NoPValue.CATEGORIES, everywhere
         return
@@ -125,6 +126,6 @@ def _obstacles(
     except CalibrationError:
         yield NoPValue.OTHER_NONMEMBERS, everywhere
         return
-    documents = table.groups().codes
-    yield NoPValue.INFINITE_SCORE, np.isinf(table.column(calibration.attack)[rows])
-    yield NoPValue.ON_BOTH_SIDES, np.isin(documents[rows], documents[known])
+    groups = table.groups()
+    yield NoPValue.INFINITE_SCORE, np.isinf(table.column(calibration.attack))[candidate]
+    yield NoPValue.ON_BOTH_SIDES, groups.take(known).used()[groups.codes[candidate]]

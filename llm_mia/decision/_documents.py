@@ -14,7 +14,7 @@ from ..calibration import CountBound, chance_of_flags, flag_rank, nonmembers_nee
 from ..documents import DocumentPValues, document_p_values
 from ..errors import CalibrationError, ScoresError
 from ..records import Interval, Note, Plain, count_distinct, number_names
-from ..scores import ScoreTable, taken
+from ..scores import UNKNOWN, ScoreTable, taken
 from ._calibrating import add_decider_column, calibration_rows
 from ._calibration import Calibration
 from ._concluding import doubt, settle
@@ -64,9 +64,9 @@ def document_obstacle(table: ScoreTable, calibration: Calibration) -> dict[str, 
         known = calibration_rows(table, calibration)
     except CalibrationError:
         return {"obstacle": DocumentObstacle.OTHER_NONMEMBERS.value}
-    if np.isinf(scores[rows]).any():
+    if np.isinf(scores)[rows].any():
         return {"obstacle": DocumentObstacle.INFINITE.value}
-    both = groups.take(rows[np.isin(groups.codes[rows], groups.codes[known])])
+    both = groups.take(rows[groups.take(known).used()[groups.codes[rows]]])
     if len(both):
         figures = {"documents": count_distinct(both), "first": both[0]}
         return {"obstacle": DocumentObstacle.ON_BOTH_SIDES.value, **figures}
@@ -121,7 +121,7 @@ def flag_documents(
             f"the calibration has categories by {calibration.by!r}, and documents have none: calibrate again without "
             "`by`"
         )
-    judged = judged_documents(table, calibration, rows)
+    judged = judged_documents(table, calibration, table.labels == UNKNOWN)
     n = int(judged.n_calibration.max())
     same_size = len(np.unique(judged.n_used[judged.n_used > 0])) <= 1
     q_values, method = q_values_of(judged.p_values, any_dependence=not same_size)
@@ -156,10 +156,13 @@ def flag_documents(
     return count_unscored(flags, table, calibration, partial(flag_documents, fdr=fdr, finding_level=finding_level))
 
 
-def judged_documents(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp]) -> DocumentPValues:
-    """The p-values of the documents of *rows*, compared with the non-members that *calibration* was computed from."""
+def judged_documents(table: ScoreTable, calibration: Calibration, judged: Bools) -> DocumentPValues:
+    """The p-values of the documents of the *judged* passages, a mask of shape (passages,).
+
+    They are compared with the non-members that *calibration* was computed from.
+    """
     known, groups, scores = calibration_rows(table, calibration), table.groups(), table.column(calibration.attack)
-    infinite = rows[np.isinf(scores[rows])]
+    infinite = np.flatnonzero(judged & np.isinf(scores))
     if len(infinite):
         named = first_ids(taken(table.ids, infinite))
         raise ScoresError(
@@ -169,8 +172,8 @@ def judged_documents(table: ScoreTable, calibration: Calibration, rows: NDArray[
     needed = nonmembers_needed(calibration.fpr, calibration.confidence)
     # Of few documents none may be lost to a comparison of larger documents: as many as the rate needs would not do.
     keep = max(KEEP, needed / calibration.n_documents)
-    candidates, nonmembers = groups.take(rows), groups.take(known)
-    return document_p_values(scores[rows], candidates, scores[known], nonmembers, keep=keep)
+    candidates, nonmembers = groups.take(judged), groups.take(known)
+    return document_p_values(scores[judged], candidates, scores[known], nonmembers, keep=keep)
 
 
 def _at_fpr(judged: DocumentPValues, calibration: Calibration) -> Bools:
@@ -266,10 +269,12 @@ def _flags(
         attack=attack,
         ids=judged.names,
         documents=judged.names,
-        scores=np.where(unscored, np.nan, judged.values),
-        p_values=judged.p_values,
-        q_values=np.where(unscored, np.nan, q_values),
-        limits=np.broadcast_to(rule.level, len(judged.names)),
+        figures={
+            "score": np.where(unscored, np.nan, judged.values),
+            "p_value": judged.p_values,
+            "q_value": np.where(unscored, np.nan, q_values),
+            "limit": np.broadcast_to(rule.level, len(judged.names)),
+        },
         flagged=chosen,
         reasons=reasons.astype(np.int8),
         columns=columns,

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ..passages import ColumnType, common_type
 from ..records import Plain
-from ..scores import Columns, StoredValues, document_names, filled, strings_of
+from ..scores import Columns, StoredScores, StoredValues, document_names, filled, strings_of
 from ..store import as_numpy, numbers, plain_values, replacing, strings
-from ._flag_rows import BLOCK, REASONS, FlagRows, Reason
+from ._flag_rows import BLOCK, FIGURES, REASONS, FlagRows, Reason
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,6 +50,7 @@ def write_flag_rows(path: Path, rows: FlagRows) -> None:
 
     carried = {name: _type_of(values) for name, values in rows.columns.items()}
     schema = pa.schema(list((FIXED | carried).items()))
+    figures = [rows.figures[name] for name in FIGURES]
     with (
         replacing(path) as temporary,
         parquet.ParquetWriter(temporary, schema, compression="zstd") as writer,
@@ -60,7 +61,7 @@ def write_flag_rows(path: Path, rows: FlagRows) -> None:
             columns = [
                 strings(rows.ids[part]),
                 strings(rows.documents[part]),
-                *(_figures(each[part]) for each in (rows.scores, rows.p_values, rows.q_values, rows.limits)),
+                *(_figures(values[part]) for values in figures),
                 plain_values(rows.flagged[part].tolist(), "bool"),
                 strings([None if reason is None else reason.value for reason in reasons]),
                 *(plain_values(rows.columns[name][part], kind) for name, kind in carried.items()),
@@ -72,17 +73,11 @@ def read_flag_rows(path: Path, attack: str) -> FlagRows:
     """The decisions by *attack* in the file *path*, which `write_flag_rows` wrote."""
     table = Columns.of_parquet(path)
     ids = strings_of(path, table, "id", str)
-    limits = table.numbers("limit")
-    if len(limits) and (limits == limits[0]).all():
-        limits = np.broadcast_to(limits[0], len(limits))  # a single number, not a copy for each row
     return FlagRows(
         attack=attack,
         ids=ids,
         documents=document_names(path, table, "document", ids),
-        scores=table.numbers("score"),
-        p_values=table.numbers("p_value"),
-        q_values=table.numbers("q_value"),
-        limits=limits,
+        figures=StoredScores.of(table, {name: name for name in FIGURES}),
         flagged=_joined([as_numpy(piece.cast("int8")) > 0 for piece in table.pieces("flagged")], bool),
         reasons=_joined([_reasons(piece) for piece in table.pieces("reason")], np.int8),
         columns={

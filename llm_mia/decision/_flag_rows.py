@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
 from typing import overload
@@ -13,9 +13,9 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records import Plain
+from ..records import Plain, values_at
 
-__all__ = ["REASONS", "Flag", "FlagRows", "Reason"]
+__all__ = ["FIGURES", "REASONS", "Flag", "FlagRows", "Reason"]
 
 Floats = NDArray[np.float64]
 BLOCK = 1 << 16
@@ -63,6 +63,8 @@ class Flag:
 
 
 REASONS: tuple[Reason | None, ...] = (None, *Reason)
+FIGURES = ("score", "p_value", "q_value", "limit")
+"""Fields of a `Flag` that are numbers, or None."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -72,11 +74,8 @@ class FlagRows(Sequence[Flag]):
     attack: str
     ids: Sequence[str]
     documents: Sequence[str]
-    scores: Floats
-    """NaN, here and below, is None in a `Flag`."""
-    p_values: Floats
-    q_values: Floats
-    limits: Floats
+    figures: Mapping[str, Floats]
+    """By name, see `FIGURES`; NaN is None in a `Flag`. Those of a large file are read when they are needed."""
     flagged: NDArray[np.bool_]
     reasons: NDArray[np.int8]
     """Positions in `REASONS`."""
@@ -87,28 +86,29 @@ class FlagRows(Sequence[Flag]):
         """The same decisions by column; *rows* itself where it is of this class."""
         if isinstance(rows, FlagRows):
             return rows
-        scores, p_values, q_values, limits = (
-            np.array([np.nan if value is None else value for value in column], dtype=np.float64)
-            for column in (
-                [row.score for row in rows],
-                [row.p_value for row in rows],
-                [row.q_value for row in rows],
-                [row.limit for row in rows],
-            )
-        )
         names = dict.fromkeys(name for row in rows for name in row.columns)
         return cls(
             attack=rows[0].attack if rows else "",
             ids=[row.id for row in rows],
             documents=[row.document for row in rows],
-            scores=scores,
-            p_values=p_values,
-            q_values=q_values,
-            limits=limits,
+            figures={
+                name: np.array([np.nan if (value := getattr(row, name)) is None else value for row in rows], np.float64)
+                for name in FIGURES
+            },
             flagged=np.array([row.flagged for row in rows], dtype=bool),
             reasons=np.array([REASONS.index(row.reason) for row in rows], dtype=np.int8),
             columns={name: [row.columns.get(name) for row in rows] for name in names},
         )
+
+    @property
+    def scores(self) -> Floats:
+        """Of each candidate, NaN where it has none."""
+        return self.figures["score"]
+
+    @property
+    def p_values(self) -> Floats:
+        """Of each candidate, NaN where it has none."""
+        return self.figures["p_value"]
 
     @property
     def unscored(self) -> int:
@@ -122,8 +122,12 @@ class FlagRows(Sequence[Flag]):
         """
         if len(self) <= most:
             return np.arange(len(self))
-        scores = np.where(np.isfinite(self.scores), self.scores, -np.inf)
-        return np.sort(np.lexsort((-scores, ~self.flagged))[:most])
+        likeness = np.where(np.isfinite(self.scores), self.scores, -np.inf)
+        # Of millions of candidates those are sorted that may be among so many.
+        highest = np.where(self.flagged, np.inf, likeness)
+        highest.partition(len(highest) - most)
+        likely = np.flatnonzero(self.flagged | (likeness >= highest[-most]))
+        return np.sort(likely[np.lexsort((-likeness[likely], ~self.flagged[likely]))[:most]])
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -134,20 +138,43 @@ class FlagRows(Sequence[Flag]):
     def __getitem__(self, at: slice) -> Sequence[Flag]: ...
     def __getitem__(self, at: int | slice) -> Flag | Sequence[Flag]:
         if isinstance(at, slice):
-            return [self[row] for row in range(*at.indices(len(self)))]
-        at = range(len(self))[at]
-        return Flag(
-            id=self.ids[at],
-            document=self.documents[at],
-            attack=self.attack,
-            score=_or_none(float(self.scores[at])),
-            p_value=_or_none(float(self.p_values[at])),
-            q_value=_or_none(float(self.q_values[at])),
-            flagged=bool(self.flagged[at]),
-            reason=REASONS[self.reasons[at]],
-            limit=_or_none(float(self.limits[at])),
-            columns={name: values[at] for name, values in self.columns.items()},
+            return self.at(np.arange(*at.indices(len(self))))
+        return self.at(np.array([range(len(self))[at]]))[0]
+
+    def at(self, places: NDArray[np.intp]) -> list[Flag]:
+        """The decisions at these *places*; each column is read once."""
+        figures = (map(_or_none, self.figures[name][places].tolist()) for name in FIGURES)
+        carried = [values_at(values, places) for values in self.columns.values()]
+        columns: list[Sequence[Plain]] = list(zip(*carried, strict=True)) if carried else [()] * len(places)
+        rows = zip(
+            values_at(self.ids, places),
+            values_at(self.documents, places),
+            *figures,
+            self.flagged[places].tolist(),
+            self.reasons[places].tolist(),
+            columns,
+            strict=True,
         )
+        return [
+            Flag(
+                id=name,
+                document=document,
+                attack=self.attack,
+                score=score,
+                p_value=p_value,
+                q_value=q_value,
+                flagged=flagged,
+                reason=REASONS[reason],
+                limit=limit,
+                columns=dict(zip(self.columns, values, strict=True)),
+            )
+            for name, document, score, p_value, q_value, limit, flagged, reason, values in rows
+        ]
+
+    def __iter__(self) -> Iterator[Flag]:
+        whole = replace(self, figures=dict(self.figures))
+        for start in range(0, len(self), BLOCK):
+            yield from whole[start : start + BLOCK]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence) or len(other) != len(self):
@@ -165,6 +192,7 @@ class FlagRows(Sequence[Flag]):
         yield _lines([[*names, "known_set", *([] if beginnings is None else ["text"]), *self.columns]])
         texts = iter(() if beginnings is None else beginnings)
         reasons = ["" if reason is None else reason.value for reason in REASONS]
+        scores, p_values, q_values, limits = (self.figures[name] for name in FIGURES)
         for start in range(0, len(self), BLOCK):
             part = slice(start, min(start + BLOCK, len(self)))
             n, ids = part.stop - start, self.ids[part]
@@ -172,11 +200,11 @@ class FlagRows(Sequence[Flag]):
                 ids,
                 self.documents[part],
                 [self.attack] * n,
-                ["" if score != score else score for score in self.scores[part].tolist()],
-                *(_cells(column[part]) for column in (self.p_values, self.q_values)),
+                ["" if score != score else score for score in scores[part].tolist()],
+                *(_cells(column[part]) for column in (p_values, q_values)),
                 ["true" if flagged else "false" for flagged in self.flagged[part].tolist()],
                 [reasons[number] for number in self.reasons[part].tolist()],
-                _cells(self.limits[part]),
+                _cells(limits[part]),
                 [standing] * n,
                 *([] if beginnings is None else [list(islice(texts, n))]),
                 *([_cell(value) for value in values[part]] for values in self.columns.values()),

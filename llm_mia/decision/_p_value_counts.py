@@ -66,12 +66,15 @@ def p_value_counts(
     if not scored.any():
         raise UsageError("no candidate has a p-value")
     m = int(scored.sum())
-    names = SharedNames.of(documents).take(np.flatnonzero(scored))
+    names = SharedNames.of(documents)
+    names = names if m == len(names) else names.take(scored)
     grid = (n if n_documents is None else n_documents) + 1
     points = np.unique(np.rint(np.linspace(0, grid, _bins_of(grid, bins) + 1)))
     edges = points / grid
     # A p-value of 3/20 is 0.15000000000000002: half a millionth keeps it in the bin that ends there.
-    counts = np.histogram(values[scored] - 1e-9, bins=np.append(edges[:-1], 1.0))[0]
+    lowered = values[scored]
+    lowered -= 1e-9
+    counts = np.histogram(lowered, bins=np.append(edges[:-1], 1.0))[0]
     width = np.diff(points)
     interval = None
     if count_distinct(names) == m and n_documents in (None, n):

@@ -20,7 +20,7 @@ from ._documents import document_obstacle
 from ._equal_scores import join_equal_scores
 from ._finding import Tested, check_finding_level, independent, known_rows
 from ._finding_record import FINDING_LEVEL, Obstacle
-from ._flag_rows import REASONS, FlagRows, Reason
+from ._flag_rows import FIGURES, REASONS, FlagRows, Reason
 from ._flags import Flags, bounds_of, joint_standing, limit_discoveries, limited, q_values_of
 from ._missing_scores import lacks_score_for_unknown_reason
 from ._notes import NoteKind, note_of_ids
@@ -200,7 +200,7 @@ def _flags(
     chosen: Bools,
     rule: Rule,
 ) -> FlagRows:
-    scores, p_values, q_values, limits = figures
+    scores = figures[0]
     why = Reason.SCORE if rule.rate is ErrorRate.FALSE_POSITIVES else Reason.Q_VALUE
     reasons = np.where(chosen, REASONS.index(why), 0).astype(np.int8)
     unknown = lacks_score_for_unknown_reason(table, attack)[rows]
@@ -214,10 +214,7 @@ def _flags(
         attack=attack,
         ids=taken(table.ids, rows),
         documents=taken(table.documents, rows),
-        scores=scores,
-        p_values=p_values,
-        q_values=q_values,
-        limits=limits,
+        figures=dict(zip(FIGURES, figures, strict=True)),
         flagged=chosen,
         reasons=reasons,
         columns={name: taken(values, rows) for name, values in table.carried.items()},

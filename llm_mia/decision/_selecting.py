@@ -101,7 +101,7 @@ def select_decider(
             f"{table.name}: has a column {STACK!r}, which is the name of a stack's scores: rename this column"
         )
     stack = fit_stack(table, fit, draw.seed, settings)
-    scores = stack.scores(table)[fit]
+    scores = stack.scores(table.only(fit))
     stack = replace(stack, fitted=tuple(np.sort(scores[~np.isnan(scores)]).tolist()))
     return Decider(STACK, fit, split, Selection(wanted), stack)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,8 +118,10 @@ class Stack:
 
     def incomplete(self, table: ScoreTable) -> NDArray[np.bool_]:
         """Which passages have a score in some of the columns but not in all; shape (passages,)."""
-        missing = np.stack([np.isnan(table.column(column.name)) for column in self.columns])
-        return np.asarray(missing.any(axis=0) & ~missing.all(axis=0))
+        lacking = np.zeros(len(table), dtype=np.int32)
+        for column in self.columns:
+            lacking += np.isnan(table.column(column.name))
+        return np.asarray((lacking > 0) & (lacking < len(self.columns)))
 
     def was_fitted_on(self, table: ScoreTable) -> NDArray[np.bool_]:
         """Which labelled passages of any table it was fitted on; shape (passages,)."""
@@ -141,7 +143,7 @@ class Stack:
 
 def add_stack_column(table: ScoreTable, stack: Stack | None) -> ScoreTable:
     """The table with the scores of *stack* as a column; the same table without a stack."""
-    return table if stack is None else replace(table, columns={**table.columns, STACK: stack.scores(table)})
+    return table if stack is None else table.with_scores(STACK, stack.scores(table))
 
 
 def features(columns: Sequence[Column], scores: Sequence[Floats]) -> list[Floats]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..calibration import split_by_document
 from ..errors import CalibrationError
+from ..records import number_by_name, values_at
 from ..scores import ScoreTable
 from .stack import Column, Floats, Stack, Training, Tree, features
 
@@ -96,25 +97,18 @@ def fit_stack(table: ScoreTable, fit: Bools, seed: int, settings: StackSettings 
     from threadpoolctl import threadpool_limits
 
     settings = settings or StackSettings()
-    groups = table.groups()
-    names = sorted(table.columns)
-
-    def place(row: int) -> tuple[str, str, int, tuple[str, ...]]:
-        """The place of a row, whatever order they come in: label and scores order two passages of the same id."""
-        return groups[row], table.ids[row], int(table.labels[row]), tuple(repr(table.columns[n][row]) for n in names)
-
-    rows = np.array(sorted(_sampled(table, fit, groups, seed, settings.most_passages), key=place))
-    members = table.labels[rows] == 1
-    scaled = [_scaled_column(name, table.column(name)[rows], members) for name in names]
+    names, rows = sorted(table.columns), _rows_in_order(table, _sampled(table, fit, seed, settings.most_passages))
+    scores, members = {name: table.column(name)[rows] for name in names}, table.labels[rows] == 1
+    scaled = [_scaled_column(name, scores[name], members) for name in names]
     columns = [column for column in scaled if column is not None]
     if not columns:
         raise CalibrationError(
             f"{table.name}: no column has different scores for {FEWEST_SCORED} members and {FEWEST_SCORED} "
             "non-members: score by other attacks"
         )
-    scores = [table.column(column.name)[rows] for column in columns]
-    _, documents = np.unique([groups[row] for row in rows], return_inverse=True)
-    lesson = Lesson(np.column_stack(features(columns, scores)), members, documents, seed, settings)
+    inputs = np.column_stack(features(columns, [scores[column.name] for column in columns]))
+    documents = number_by_name(table.groups().take(rows))[1].astype(np.intp)
+    lesson = Lesson(inputs, members, documents, seed, settings)
     # A single thread: matrices this small make threads wait for each other, and sums keep their order.
     with threadpool_limits(limits=1):
         return _fitted(lesson, columns)
@@ -170,13 +164,25 @@ def _training(lesson: Lesson, form: tuple[str, float], losses_by_share: Mapping[
     )
 
 
-def _sampled(table: ScoreTable, fit: Bools, groups: Sequence[str], seed: int, most: int) -> list[int]:
+def _sampled(table: ScoreTable, fit: Bools, seed: int, most: int) -> NDArray[np.intp]:
     """The rows of the fit part; of a large fit part as many whole documents as hold about *most* passages."""
-    rows: list[int] = np.flatnonzero(fit).tolist()
+    rows = np.flatnonzero(fit)
     if len(rows) <= most:
         return rows
-    kept = split_by_document([groups[row] for row in rows], most / len(rows), seed, table.labels[rows].tolist())
-    return [row for row, chosen in zip(rows, kept.tolist(), strict=True) if chosen]
+    kept = split_by_document(list(table.groups().take(rows)), most / len(rows), seed, table.labels[rows].tolist())
+    return rows[kept]
+
+
+def _rows_in_order(table: ScoreTable, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The *rows* in an order that does not depend on their order in the table.
+
+    Label and scores order two passages of the same id.
+    """
+    documents, ids, labels = table.groups().take(rows), values_at(table.ids, rows), table.labels[rows].tolist()
+    # Each column is read once: of a large table few columns are in memory at the same time.
+    scores = zip(*([repr(score) for score in table.columns[name][rows]] for name in sorted(table.columns)), strict=True)
+    places = sorted(zip(documents, ids, labels, scores, range(len(rows)), strict=True))
+    return rows[[place[-1] for place in places]]
 
 
 def _scaled_column(name: str, scores: Floats, members: Bools) -> Column | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-from ..errors import LlmMiaError, PassageError
+from ..errors import LlmMiaError, PassageError, UsageError
 from ..passages import Passages, read_passages
 from ._urls import without_secrets
 
@@ -24,6 +24,7 @@ def read_url(url: str, **reading: Any) -> Passages:
 
     Raises:
         PassageError: it cannot be read, or its ending is of no format.
+        UsageError: it is Parquet, and this process is connected to no cluster.
     """
     name = without_secrets(url)
     if name.endswith((".parquet", "/")):
@@ -35,6 +36,8 @@ def read_url(url: str, **reading: Any) -> Passages:
 def _of_parquet(url: str, name: str, reading: dict[str, Any]) -> Passages:
     import ray.data
 
+    if not ray.is_initialized():  # else Ray would search for a cluster, and start the first that it can
+        raise UsageError(f"{name}: Parquet at a URL is read by a Ray cluster: call this within `shared_by_ray`")
     options = {option: value for option, value in reading.items() if option not in ("passage_tokens", "delimiter")}
     with _unreadable(url, name):
         dataset = ray.data.read_parquet(url)

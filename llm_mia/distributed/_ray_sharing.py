@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -125,7 +126,8 @@ class RaySharing:
         if self._crew is None:
             workers = self._cluster.workers
             report_activity(self._progress, f"starting {workers:,} Ray worker{'' if workers == 1 else 's'}")
-            self._crew = RayCrew(workers, self._cluster.cards, str(Path.cwd()))
+            report = partial(report_activity, self._progress)
+            self._crew = RayCrew(workers, self._cluster.cards, str(Path.cwd()), report)
         return self._crew
 
     def close(self) -> None:

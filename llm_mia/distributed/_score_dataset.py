@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..passages import PassageSource
+from ..records import KeptSignals
 from ..scoring import ModelSource, References, Scored, score_to_disk
 from ..signals import Limits, Progress, Supplies
 from ._ray_passages import read_url
@@ -27,6 +28,7 @@ def score_dataset(
     out: str | Path,
     on: str | None = "ray",
     processes: int | None = None,
+    keep_signals: KeptSignals | str | None = None,
     window_tokens: int | None = None,
     limits: Limits | None = None,
     progress: Progress | None = None,
@@ -48,6 +50,7 @@ def score_dataset(
         on: ``ray``: workers of this machine; ``ray://HOST:PORT``: those of a cluster; None: those of the cluster to
             which this process is connected.
         processes: most workers; None: one for each CUDA device, or for each processor where there is none.
+        keep_signals: what is kept of the signals on disk, see `llm_mia.scoring.score`.
         window_tokens: longest input fed to a model.
         limits: how much is computed, kept and written at once.
         progress: called after every range of passages.
@@ -67,6 +70,7 @@ def score_dataset(
             attacks=attacks,
             supplies=supplies,
             out=out,
+            keep_signals=keep_signals,
             window_tokens=window_tokens,
             limits=limits,
             progress=progress,

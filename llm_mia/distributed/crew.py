@@ -21,6 +21,8 @@ TICK = 0.5
 """Seconds after which a wait ends, so that an interrupt is noticed."""
 PATIENCE = 600.0
 """Seconds in which the cluster must give a first worker."""
+SILENCE = 300.0
+"""Seconds without an answer of any worker after which a reader learns of it: large pieces take long, too."""
 ATTEMPTS = 3
 """So many times as many workers as there are may end, one after another, before they have loaded the model."""
 
@@ -73,9 +75,10 @@ class RayCrew:
         count: how many workers.
         cards: CUDA devices of each.
         folder: where relative paths of models begin.
+        report: called with a sentence while no worker answers for long.
     """
 
-    def __init__(self, count: int, cards: int, folder: str) -> None:
+    def __init__(self, count: int, cards: int, folder: str, report: Callable[[str], None]) -> None:
         import ray
 
         self._ray: Any = ray
@@ -84,7 +87,8 @@ class RayCrew:
         self.assignment: Assignment | None = None
         """What workers that start get; `assign_to_all` gives it to those that are there."""
         self._ended_early = 0
-        self._waits_since = time.monotonic()
+        self._report = report
+        self._waits_since = self._heard_at = time.monotonic()
         self.members = [self._hire() for _ in range(count)]
 
     def _hire(self) -> _Member:
@@ -135,7 +139,9 @@ class RayCrew:
         ready, _ = self._ray.wait([*waiting], num_returns=1, timeout=TICK) if waiting else ([], [])
         if not ready:
             self._refuse_to_wait_longer()
+            self._report_silence()
             return None
+        self._heard_at = time.monotonic()
         member = waiting[ready[0]]
         try:
             answer = self._ray.get(ready[0])
@@ -178,6 +184,13 @@ class RayCrew:
             raise WorkerError(
                 f"the cluster has started no worker for {PATIENCE:.0f} s: other jobs use its processors or cards, or "
                 "its machines were removed; what is finished is kept: run the same command again later"
+            )
+
+    def _report_silence(self) -> None:
+        seconds = time.monotonic() - self._heard_at
+        if seconds > SILENCE:
+            self._report(
+                f"no Ray worker has answered for {seconds // 60:.0f} minutes: 'ray status' shows whether they are there"
             )
 
     # Questions

@@ -249,6 +249,11 @@ def _placebo(nonmembers: Floats, permutations: int, rng: np.random.Generator) ->
 
 def _effect(candidates: GroupedScores, nonmembers: GroupedScores, confidence: float, seed: int) -> Interval:
     names = joined_names(candidates, nonmembers)
-    labels = np.repeat([1, 0], [len(candidates.values), len(nonmembers.values)])
-    scores = with_average(standardised(np.concatenate([candidates.values, nonmembers.values])))[:, -1]
-    return auroc(scores, labels, documents=names, confidence=confidence, rng=seed)
+    labels = np.repeat(np.array([1, 0], dtype=np.int8), [len(candidates.values), len(nonmembers.values)])
+    # No variable holds the scores, so that `auroc` can release them: of millions of passages they are large.
+    return auroc(_averaged(candidates, nonmembers), labels, documents=names, confidence=confidence, rng=seed)
+
+
+def _averaged(candidates: GroupedScores, nonmembers: GroupedScores) -> Floats:
+    """The scores of all passages; of several attacks their average."""
+    return with_average(standardised(np.concatenate([candidates.values, nonmembers.values])))[:, -1]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ScoresError, UsageError
 from ..metrics import describe_positions
-from ..records import SharedNames, number_names
+from ..records import SharedNames, count_each, number_names
 
 __all__ = [
     "Average",
@@ -29,6 +30,8 @@ Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.intp]
 Average: TypeAlias = Literal["mean", "trimmed"]
 
+BLOCK = 1 << 20
+"""Passages, of whole documents, that are sorted at once."""
 TRIMMED_SHARE = 0.2
 """Share of passages that a trimmed mean leaves out at either end."""
 
@@ -65,7 +68,17 @@ class GroupedScores:
 
     def sizes(self, chosen: NDArray[np.bool_]) -> Ints:
         """The number of *chosen* passages of each document."""
-        return np.bincount(self.numbers if chosen.all() else self.numbers[chosen], minlength=len(self.names))
+        return count_each(self.numbers if chosen.all() else self.numbers[chosen], len(self.names))
+
+    def parts(self) -> Iterator[slice]:
+        """The passages in parts of whole documents; all of them together where documents are not in one piece each."""
+        n = len(self.numbers)
+        if n <= BLOCK or (self.numbers[1:] < self.numbers[:-1]).any():
+            yield slice(0, n)
+            return
+        ends = np.searchsorted(self.numbers, self.numbers[BLOCK::BLOCK], side="left")
+        for start, end in pairwise([0, *np.unique(ends[ends > 0]).tolist(), n]):
+            yield slice(start, end)
 
 
 def document_scores(scores: ArrayLike, documents: Sequence[str], average: Average = "mean") -> DocumentScores:
@@ -107,18 +120,23 @@ def evidence(passages: GroupedScores, chosen: NDArray[np.bool_], average: Averag
     """
     if average not in get_args(Average):
         raise UsageError(f"`average` must be 'mean' or 'trimmed': got {average!r}")
-    rows = np.flatnonzero(chosen)
-    # Summed in the order of the scores, so that two documents with equal passages tie exactly.
-    rows = rows[np.lexsort((passages.values[rows], passages.numbers[rows]))]
-    if average == "trimmed":
-        sizes = passages.sizes(chosen)
-        size = sizes[passages.numbers[rows]]
-        rank = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        cut = np.floor(TRIMMED_SHARE * size + 1e-9)
-        rows = rows[(rank >= cut) & (rank < size - cut)]
-    numbers, d = passages.numbers[rows], len(passages.names)
+    d = len(passages.names)
+    sums, counts = np.zeros(d), np.zeros(d, dtype=np.intp)
+    for part in passages.parts():
+        kept = chosen[part]
+        values, numbers = passages.values[part][kept], passages.numbers[part][kept]
+        # Summed in the order of the scores, so that two documents with equal passages tie exactly.
+        order = np.lexsort((values, numbers))
+        if average == "trimmed":
+            sizes = count_each(numbers, d)
+            size = sizes[numbers[order]]
+            rank = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+            cut = np.floor(TRIMMED_SHARE * size + 1e-9)
+            order = order[(rank >= cut) & (rank < size - cut)]
+        sums += np.bincount(numbers[order], weights=values[order], minlength=d)
+        counts += count_each(numbers[order], d)
     with np.errstate(invalid="ignore"):
-        return np.bincount(numbers, weights=passages.values[rows], minlength=d) / np.bincount(numbers, minlength=d)
+        return sums / counts
 
 
 def evidence_by_attack(passages: GroupedScores) -> Floats:
@@ -163,7 +181,7 @@ def check_disjoint(first: GroupedScores, second: GroupedScores, where: str) -> N
 
 def joined_names(first: GroupedScores, second: GroupedScores) -> SharedNames:
     """The document of each passage of two sides, which share no document."""
-    codes = np.concatenate([first.numbers, len(first.names) + second.numbers]).astype(np.int32)
+    codes = np.concatenate([first.numbers, len(first.names) + second.numbers]).astype(np.int32, copy=False)
     return SharedNames([*first.names, *second.names], codes)
 
 

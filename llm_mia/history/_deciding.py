@@ -174,7 +174,7 @@ def _columns(table: ScoreTable, calibration: Calibration) -> list[bytes]:
 
 def _wanted_collection(table: ScoreTable, names: tuple[str, ...], history: History, level: float, seed: int) -> Wanted:
     origin = origin_of(table, names)
-    columns = [np.ascontiguousarray(table.column(name)).tobytes() for name in names]
+    columns = [] if origin else [np.ascontiguousarray(table.column(name)).tobytes() for name in names]
     return Wanted(
         kind=Kind.COLLECTION,
         attack=",".join(names),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import RunDirectoryError
 from ..records import OF_TARGET
-from ..scores import ScoreTable
+from ..scores import UNKNOWN, ScoreTable
 from ..store import read_signals
 
 __all__ = ["SKETCH", "Candidates", "Subject"]
@@ -46,10 +46,10 @@ class Candidates:
     @classmethod
     def of(cls, hashes: Hashes, documents: Hashes, size: int = SKETCH) -> Candidates:
         """The candidates with these *hashes*, of texts, ids or scores; their sketch holds *size* of them."""
-        ascending = np.sort(hashes)
-        distinct = ascending[np.append(True, ascending[1:] != ascending[:-1])[: len(ascending)]]
-        sketch = tuple(f"{each:016x}" for each in distinct[:size].tolist())
-        return cls(len(distinct), _digest(hashes, documents), sketch)
+        distinct = _distinct(hashes)
+        count, sketch = len(distinct), tuple(f"{each:016x}" for each in distinct[:size].tolist())
+        del distinct  # of millions of candidates the digest needs the memory
+        return cls(count, _digest(hashes, documents), sketch)
 
     @property
     def whole(self) -> bool:
@@ -86,13 +86,12 @@ class Subject:
     def of(cls, table: ScoreTable, run: Path | None = None) -> Subject:
         """The subject of a decision on the unlabelled rows of *table*, whose texts are known where *run* holds them."""
         texts = None if run is None else _hashes_of_texts(table, run)
-        ids, rows, known = _hashes(table.ids), table.rows(None), table.rows(0)
-        documents = table.groups().codes[rows]
+        ids, known = _hashes(table.ids), table.rows(0)
         columns = [np.ascontiguousarray(table.columns[name][known]) for name in sorted(table.columns)]
         by_score = (_hashes_of_scores(table, name, ids) for name in sorted(table.columns) if texts is None)
         return cls(
-            texts=None if texts is None else Candidates.of(texts[rows], _grouping(texts[rows], documents)),
-            ids=Candidates.of(ids[rows], _grouping(ids[rows], documents)),
+            texts=None if texts is None else _candidates(table, texts),
+            ids=_candidates(table, ids),
             known_sets=tuple(_digest(ids[known], scores.view(np.uint64)) for scores in columns),
             scores=tuple(Candidates.of(hashes, hashes, SCORES_SKETCH) for hashes in by_score if len(hashes)),
         )
@@ -120,16 +119,17 @@ class Subject:
         return same_known and (share is None or share >= OVERLAP)
 
 
-def _grouping(hashes: Hashes, documents: NDArray[np.int32]) -> Hashes:
-    """For each passage the smallest of the *hashes* of its document, so that names of documents do not matter.
+def _candidates(table: ScoreTable, hashes: Hashes) -> Candidates:
+    """The candidates of *table*, by the *hashes* of all its rows.
 
-    *documents* are the numbers of the documents.
-
-    Where an input names no documents, their names come from the ids, which differ from file to file.
+    The name of a document does not matter, but the smallest of the hashes of its candidates: where an input names no
+    documents, their names come from the ids, which differ from file to file.
     """
+    candidate = table.labels == UNKNOWN
+    chosen, documents = hashes[candidate], table.groups().codes[candidate]
     smallest = np.full(int(documents.max(initial=0)) + 1, np.iinfo(np.uint64).max, dtype=np.uint64)
-    np.minimum.at(smallest, documents, hashes)
-    return smallest[documents]
+    np.minimum.at(smallest, documents, chosen)
+    return Candidates.of(chosen, smallest[documents])
 
 
 def _hashes_of_texts(table: ScoreTable, run: Path) -> Hashes | None:
@@ -138,7 +138,7 @@ def _hashes_of_texts(table: ScoreTable, run: Path) -> Hashes | None:
     if name is None:
         return None
     try:
-        digests = read_signals(run, name).text_digests()
+        digests = read_signals(run, name, ()).text_digests()
     except RunDirectoryError:  # without signals, or with damaged signals, scores can be decided on all the same
         return None
     if len(digests) != (table.places.count("") if table.places else len(table)):
@@ -152,16 +152,25 @@ def _hashes_of_scores(table: ScoreTable, name: str, ids: Hashes) -> Hashes:
     Scores count to eight digits, so that a change of scale by a rounding error does not hide them. Where scores are
     rounded so coarsely that many are equal, those of other candidates are the same: then the id is part of the hash.
     """
-    scores, rows = table.columns[name], table.rows(None)
-    rows = rows[np.isfinite(scores[rows])]
-    hashes = np.empty(len(rows), dtype=np.uint64)
-    for start in range(0, len(rows), BLOCK):
+    scores = table.columns[name]
+    chosen = (table.labels == UNKNOWN) & np.isfinite(scores)
+    hashes: Hashes = scores[chosen].view(np.uint64)  # each score is replaced by its hash
+    for start in range(0, len(hashes), BLOCK):
         part = slice(start, start + BLOCK)
-        hashes[part] = _mixed(_eight_digits(scores[rows[part]]))
-    ascending = np.sort(hashes)
-    if len(rows) and 1 + int((ascending[1:] != ascending[:-1]).sum()) < DISTINCT * len(rows):
-        hashes = _mixed(hashes ^ ids[rows])
+        hashes[part] = _mixed(_eight_digits(hashes[part].view(np.float64)))
+    if len(_distinct(hashes)) < DISTINCT * len(hashes):
+        of_ids = ids[chosen]
+        for start in range(0, len(hashes), BLOCK):
+            part = slice(start, start + BLOCK)
+            hashes[part] = _mixed(hashes[part] ^ of_ids[part])
     return hashes
+
+
+def _distinct(hashes: Hashes) -> Hashes:
+    """The different *hashes*, ascending."""
+    ascending = np.sort(hashes)
+    first = np.append(True, ascending[1:] != ascending[:-1])[: len(ascending)]
+    return np.asarray(ascending[first])
 
 
 def _eight_digits(scores: NDArray[np.float64]) -> Hashes:
@@ -196,5 +205,6 @@ def _digest(*columns: Hashes) -> str:
     """Digest of rows, whatever their order."""
     order, digest = np.lexsort(columns), hashlib.sha256()
     for column in columns:
-        digest.update(column[order].tobytes())
+        for start in range(0, len(order), BLOCK):
+            digest.update(column[order[start : start + BLOCK]].tobytes())
     return digest.hexdigest()

@@ -97,6 +97,7 @@ def auroc(
     (1.0, 0.386, 1.0)
     """
     sample = split_by_class(scores, labels, documents, "AUROC")
+    del scores, labels, documents  # the sample holds a copy
     joined, value = sample.with_groups(CELLS), area(sample.members, sample.nonmembers)
     statistic = cache(partial(auroc_by_document, joined))
 

@@ -152,7 +152,7 @@ class Sample:
         side = math.isqrt(cells)
         few = min(len(members), len(nonmembers), side)
         most = [min(len(each), max(side, cells // few)) for each in (members, nonmembers)]
-        group, rng = np.zeros(1 + max(members[-1], nonmembers[-1]), dtype=np.intp), np.random.default_rng(0)
+        group, rng = np.zeros(1 + max(members[-1], nonmembers[-1]), dtype=np.int32), np.random.default_rng(0)
         for first, of_class, groups in zip((0, most[0]), (members, nonmembers), most, strict=True):
             group[of_class] = first + rng.permutation(len(of_class)) % groups
         return replace(

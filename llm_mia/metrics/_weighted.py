@@ -10,7 +10,7 @@ from ._samples import Sample, Weighted
 
 __all__ = ["area", "auroc_by_document", "weighted_auroc", "weighted_share", "weighted_shares"]
 
-BLOCK = 1 << 20
+BLOCK = 1 << 18
 """Passages of which copies are in memory at the same time."""
 COUNTS = 1 << 23
 """Counts of non-members by document that are in memory at the same time."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ._evidence import Population, ShadowLikelihoods, ShadowPopulation, TokenFrequencies
+from ._evidence import GainNull, Population, ShadowLikelihoods, ShadowPopulation, TokenFrequencies
 from ._findings import Interval, Note, Standing
 from ._models import DTypeChoice, EndpointRecord, ModelRecord, RoundingRecord
-from ._names import SharedNames, count_distinct, number_by_name, number_names, values_at, without_gaps
+from ._names import SharedNames, count_distinct, count_each, number_by_name, number_names, values_at, without_gaps
 from ._runs import (
+    MAY_BE_MISSING,
     OF_TARGET,
     SCHEMA_VERSION,
     STAND_IN,
@@ -14,6 +15,7 @@ from ._runs import (
     BlockSize,
     FilesRecord,
     InputRecord,
+    KeptSignals,
     LeftOut,
     PassRecord,
     RunRecord,
@@ -37,6 +39,7 @@ from ._texts import (
 __all__ = [
     "CONTINUATIONS",
     "FIELDS",
+    "MAY_BE_MISSING",
     "OF_TARGET",
     "SCHEMA_VERSION",
     "STAND_IN",
@@ -47,9 +50,11 @@ __all__ = [
     "EndpointRecord",
     "FilesRecord",
     "FloatArray",
+    "GainNull",
     "InputRecord",
     "IntArray",
     "Interval",
+    "KeptSignals",
     "LeftOut",
     "ModelRecord",
     "Note",
@@ -69,6 +74,7 @@ __all__ = [
     "WindowRule",
     "WrittenTokens",
     "count_distinct",
+    "count_each",
     "number_by_name",
     "number_names",
     "target_pass",

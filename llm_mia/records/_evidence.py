@@ -1,13 +1,13 @@
-"""What some attacks compare a passage with: token frequencies, a population, shadow models."""
+"""What some attacks compare a passage with: token frequencies, a population, its gains, shadow models."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Population", "ShadowLikelihoods", "ShadowPopulation", "TokenFrequencies"]
+__all__ = ["GainNull", "Population", "ShadowLikelihoods", "ShadowPopulation", "TokenFrequencies"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +30,29 @@ class Population:
     """Mean log-likelihood under the target model, nats per token."""
     reference: NDArray[np.float64]
     """Mean log-likelihood under the reference model, nats per token."""
+
+
+def _zeros() -> NDArray[np.float64]:
+    return np.zeros(7)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GainNull:
+    """How much passages that the target was not trained on gain over the reference model, as `fit_gain_null` learns it.
+
+    *mean* and *log_spread* are linear in a constant and six features in standard units (see `llm_mia.attacks`).
+    """
+
+    token_gains: NDArray[np.float64]
+    """By token id: the mean gain of the token, nats, drawn towards 0 where it is rare; beyond the last it is 0."""
+    centre: NDArray[np.float64] = field(default_factory=lambda: np.zeros(6))
+    """Means of the features."""
+    scale: NDArray[np.float64] = field(default_factory=lambda: np.ones(6))
+    """Their standard deviations; 1 where all passages have the same value."""
+    mean: NDArray[np.float64] = field(default_factory=_zeros)
+    """Coefficients of the mean of a passage's summed excess."""
+    log_spread: NDArray[np.float64] = field(default_factory=_zeros)
+    """Coefficients of the mean logarithm of its absolute deviation."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,15 @@ from typing import Any, SupportsIndex, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SharedNames", "count_distinct", "number_by_name", "number_names", "values_at", "without_gaps"]
+__all__ = [
+    "SharedNames",
+    "count_distinct",
+    "count_each",
+    "number_by_name",
+    "number_names",
+    "values_at",
+    "without_gaps",
+]
 
 T = TypeVar("T")
 Codes = NDArray[np.int32]
@@ -44,8 +52,8 @@ class SharedNames(Sequence[str]):
         codes = np.fromiter((numbers.setdefault(name, len(numbers)) for name in names), np.int32, len(names))
         return cls(list(numbers), codes)
 
-    def take(self, rows: Ints) -> SharedNames:
-        """The names of these *rows*, in their order."""
+    def take(self, rows: Ints | NDArray[np.bool_]) -> SharedNames:
+        """The names of these *rows*, in their order; or, of a mask, where it is true."""
         return SharedNames(self.distinct, self.codes[rows])
 
     def used(self) -> NDArray[np.bool_]:
@@ -131,6 +139,19 @@ def number_by_name(names: Sequence[str]) -> tuple[Sequence[str], Codes]:
 def count_distinct(names: Sequence[str]) -> int:
     """How many different *names* there are."""
     return int(SharedNames.of(names).used().sum())
+
+
+def count_each(numbers: NDArray[np.integer[Any]], n: int) -> Ints:
+    """How often each of the numbers 0, 1, … n − 1 occurs; of millions of *numbers* no copy is made.
+
+    >>> count_each(np.array([2, 0, 2]), 4).tolist()
+    [1, 0, 2, 0]
+    """
+    counts = np.zeros(n, dtype=np.intp)
+    at_once = max(n, BLOCK)
+    for start in range(0, len(numbers), at_once):
+        counts += np.bincount(numbers[start : start + at_once], minlength=n)
+    return counts
 
 
 def without_gaps(values: NDArray[Any]) -> NDArray[np.integer[Any]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from ._models import ModelRecord
-from ._texts import WindowRule
+from ._texts import TOKEN_ARRAYS, WindowRule
 
 __all__ = [
+    "MAY_BE_MISSING",
     "OF_TARGET",
     "SCHEMA_VERSION",
     "STAND_IN",
@@ -17,6 +19,7 @@ __all__ = [
     "BlockSize",
     "FilesRecord",
     "InputRecord",
+    "KeptSignals",
     "LeftOut",
     "PassRecord",
     "RunRecord",
@@ -26,9 +29,22 @@ __all__ = [
 
 SCHEMA_VERSION = 5
 """Version of the run directory and of every JSON artefact in it."""
+MAY_BE_MISSING = "may_be_missing"
+"""Metadata of a field that records of this version were written without, at first: there it has its default."""
 
 STAND_IN = "stand-in"
 """The role of a model that takes the place of a reference model where none is given."""
+
+
+class KeptSignals(StrEnum):
+    """What a run keeps of the signals of its passes on disk, the most first."""
+
+    FULL = "full"
+    """All fields of every token."""
+    SCORES = "scores"
+    """The fields that the attacks of the run read."""
+    NONE = "none"
+    """As `SCORES` while it runs; when the scores are written, the digests of the texts alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +108,19 @@ class PassRecord:
     """Special tokens that are written in the passages; None where there are none. Not compared between runs."""
     left_out: tuple[LeftOut, ...] = ()
     """Passages that are stored without signals, ascending. Not compared between runs."""
+    kept_fields: tuple[str, ...] | None = field(default=None, metadata={MAY_BE_MISSING: True})
+    """The arrays of `TokenSignals` that are kept on disk; None: all; empty: none, because they were removed when the
+    scores were written. Not compared between runs."""
+
+    @property
+    def stored_fields(self) -> tuple[str, ...]:
+        """The arrays of `TokenSignals` that are kept on disk."""
+        return tuple(TOKEN_ARRAYS) if self.kept_fields is None else self.kept_fields
+
+    def lacks(self, fields: Collection[str]) -> tuple[str, ...]:
+        """Those of *fields* that are not kept on disk."""
+        kept = self.kept_fields
+        return () if kept is None else tuple(name for name in fields if name not in kept)
 
 
 OF_TARGET = ("target", "samples")
@@ -147,3 +176,15 @@ class RunRecord:
     """The columns of scores by other models than the target, in order: ``min_k@stand-in`` is ``min_k`` of the stand-in.
     The role is also the name of the pass, and of the model in ``run.json``."""
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def kept_signals(self) -> KeptSignals:
+        """What is kept of the signals: the least that any of the passes keeps.
+
+        >>> RunRecord().kept_signals
+        <KeptSignals.FULL: 'full'>
+        """
+        kept = [made_by.kept_fields for made_by in self.passes.values()]
+        if () in kept:
+            return KeptSignals.NONE
+        return KeptSignals.FULL if all(fields is None for fields in kept) else KeptSignals.SCORES

@@ -29,6 +29,7 @@ from ._guard import guard_screen, guard_summary
 from ._junit import gate_junit
 from ._layout import Column, Listing
 from ._monitor import inspection_lines, inspection_summary, monitor_details, monitor_screen, monitor_summary
+from ._published import holds_published_test, read_published
 from ._results import Results, read_results
 from ._shadows import shadows_details, shadows_screen, shadows_summary
 from ._summary import (
@@ -45,7 +46,7 @@ from ._terminal import audit_details, audit_html, audit_screen
 from ._two_runs import two_runs_details, two_runs_screen, two_runs_summary
 from ._validity import validity_lines, validity_screen, validity_table
 from .exhibit import verify_exhibit, write_exhibit
-from .html import gate_html, report_html, write_comparison, write_gate_report, write_report
+from .html import gate_html, report_html, write_comparison, write_gate_report, write_published_report, write_report
 from .monitoring import write_monitor_page
 from .words import by_shadows, extraction_statement, note_words, shadows_work, standing_note, void_note, why_withheld
 
@@ -97,6 +98,7 @@ __all__ = [
     "gate_summary",
     "guard_screen",
     "guard_summary",
+    "holds_published_test",
     "inspection_lines",
     "inspection_summary",
     "monitor_details",
@@ -110,6 +112,7 @@ __all__ = [
     "plan_details",
     "plan_screen",
     "plan_summary",
+    "read_published",
     "read_results",
     "report_html",
     "shadows_details",
@@ -134,5 +137,6 @@ __all__ = [
     "write_exhibit",
     "write_gate_report",
     "write_monitor_page",
+    "write_published_report",
     "write_report",
 ]

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["canary_details", "canary_screen", "canary_summary", "paired_details", "paired_screen", "paired_summary"]
 
-CANARY_FILES, PAIRED_FILES = ("canary.json", "canary.png", "scores.parquet"), ("paired.json", "scores.parquet")
+CANARY_FILES, PAIRED_FILES = (
+    ("canary.json", "canary.png", "scores.parquet"),
+    ("paired.json", "paired.png", "scores.parquet"),
+)
 
 
 def canary_screen(result: CanaryResult, spell: Callable[[str], str] = str) -> RenderableType:

@@ -11,7 +11,7 @@ from pathlib import Path
 __all__ = ["FileDigest", "code_sha256", "digest_of", "digest_of_file", "extraction_files", "run_files", "sums"]
 
 PACKAGE = Path(__file__).parents[1]
-AUDIT_FILES = (
+RESULT_FILES = (
     "run.json",
     "scores.parquet",
     "validity.json",
@@ -19,6 +19,8 @@ AUDIT_FILES = (
     "flags.csv",
     "flags.parquet",
     "audit.json",
+    "canary.json",
+    "paired.json",
     "texts.parquet",
     "decisions.jsonl",
     "protocol.toml",
@@ -52,11 +54,11 @@ def digest_of_file(path: Path) -> FileDigest:
 
 
 def run_files(run: Path) -> dict[str, FileDigest]:
-    """The digest of each file of the audit in the run directory *run*, by its path in there.
+    """The digest of each file of the results in the run directory *run*, by its path in there.
 
     Copies for people, such as ``report.html``, are left out: they follow from these.
     """
-    return {name: digest_of_file(run / name) for name in _names(run, AUDIT_FILES)}
+    return {name: digest_of_file(run / name) for name in _names(run, RESULT_FILES)}
 
 
 def extraction_files(run: Path) -> dict[str, FileDigest]:

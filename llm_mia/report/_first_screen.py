@@ -24,7 +24,7 @@ DETAILS = "details"
 AGAIN = (DETAILS, "the same command with --details")
 """The place of the details of a command that leaves no run directory."""
 LEAST_FACTS = 3
-"""Facts that are shown whatever their length."""
+"""Facts that are shown rather than an empty line; fewer only where nothing else makes 15 lines."""
 GAPS = (2, 3, 4, 1)
 """Before which groups empty lines are, the most useful first: of the question, its answer, the facts, what to trust
 and the places."""
@@ -115,6 +115,7 @@ class _FirstScreen:
             yield from ((number, ()) for number in range(facts - 1, least - 1, -1))
         yield from ((number, GAPS[:2]) for number in range(facts - 1, least - 1, -1))
         yield from ((number, GAPS[:gaps]) for gaps in (1, 0) for number in range(facts, least - 1, -1))
+        yield from ((number, ()) for number in range(least - 1, -1, -1))
 
     def _prose(self, sentence: str, style: str = "") -> list[Prose]:
         """The sentence, if it is not empty."""

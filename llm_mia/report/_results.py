@@ -13,9 +13,10 @@ from ..auditing import Audit, read_audit, without_tokens
 from ..decision import DocumentRanking, FlagRows, rank_documents
 from ..extraction import Extraction, read_extraction
 from ..history import Entry, History
-from ..records import RunRecord, TokenSignals, target_pass
+from ..records import STAND_IN, RunRecord, TokenSignals, target_pass
 from ..scores import ScoreTable, taken
 from ..store import StoredText, read_run, read_signals, read_texts
+from ._published import PublishedResults, read_published
 from .extractable import Extractable, extractable_of
 
 __all__ = ["Results", "read_results"]
@@ -47,6 +48,11 @@ class Results:
         return [] if self.redact else read_texts(self.audit.path)
 
     @cached_property
+    def published(self) -> PublishedResults:
+        """The tests of published texts that the same folder holds."""
+        return read_published(self.audit.path, redact=self.redact)
+
+    @cached_property
     def decisions(self) -> Sequence[Entry]:
         """The decisions on these candidates, the first decision first."""
         return History(self.audit.path).of_run()
@@ -69,7 +75,7 @@ class Results:
         rows = self.scores.rows(None) if wanted else np.empty(0, dtype=np.intp)
         passages = zip(taken(self.scores.ids, rows), self.scores.groups().take(rows), strict=True)
         documents = {name: document for name, document in passages if name in wanted}
-        return extractable_of(target_pass(self.audit.passes), self.signals("target"), documents, self.extraction)
+        return extractable_of(target_pass(self.audit.passes), self.kept_signals("target"), documents, self.extraction)
 
     def signals(self, role: str) -> Iterator[tuple[StoredText, TokenSignals]]:
         """The kept texts with their signals under the model of *role*, in the order of the input.
@@ -77,7 +83,7 @@ class Results:
         Where no attack of the run reads the target's signals, those of each text are empty.
 
         Raises:
-            RunDirectoryError: the run has no such pass, or its signals are damaged.
+            RunDirectoryError: the run has no such pass, does not keep all of its signals, or they are damaged.
         """
         wanted = {text.position: text for text in self.texts}
         if not wanted:
@@ -91,6 +97,20 @@ class Results:
                 text = wanted.get(chunk.first + row)
                 if text is not None:
                     yield text, chunk.signals(row)
+
+    def kept_signals(self, role: str) -> Iterator[tuple[StoredText, TokenSignals]]:
+        """What `signals` gives; those of each text are empty where the run does not keep all of them."""
+        if self.keeps_signals:
+            yield from self.signals(role)
+        else:
+            yield from ((text, TokenSignals.of([])) for text in self.texts)
+
+    @property
+    def keeps_signals(self) -> bool:
+        """Whether the run keeps all signals of the models that the page shows."""
+        passes = self.run.passes
+        shown = (role for role in ("target", "reference", STAND_IN) if role in passes)
+        return all(passes[role].kept_fields is None for role in shown)
 
 
 def read_results(path: str | Path, *, extraction: str | Path | None = None, redact: bool = False) -> Results:

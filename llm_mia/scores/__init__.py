@@ -4,7 +4,7 @@ A table has a row for each passage and a column for each attack. A higher score 
 """
 
 from ._carried import CARRIED_MARK, DECISION_COLUMNS
-from ._columns import Columns, StoredValues, filled, taken
+from ._columns import Columns, StoredScores, StoredValues, filled, taken
 from ._document_names import document_names
 from ._files import strings_of
 from ._in_common import ROLES, rows_in_common
@@ -26,6 +26,7 @@ __all__ = [
     "PassageLosses",
     "RowOrder",
     "ScoreTable",
+    "StoredScores",
     "StoredValues",
     "document_names",
     "filled",

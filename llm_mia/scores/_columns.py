@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
@@ -236,30 +237,53 @@ def taken(values: Sequence[T], rows: NDArray[np.intp]) -> Sequence[T]:
 class StoredScores(Mapping[str, Floats]):
     """Scores by attack, which are read when they are needed; a large table keeps in memory only those read last."""
 
-    def __init__(
-        self,
+    def __init__(self, rows: int, read: Mapping[str, Callable[[], Floats]]) -> None:
+        """*read* gives the scores of each attack, shape (*rows*,)."""
+        self._rows, self._read = rows, dict(read)
+        self._held: dict[str, Floats] = {}
+
+    @classmethod
+    def of(
+        cls,
         columns: Columns,
         names: Mapping[str, str],
         convert: Mapping[str, Callable[[Floats], Floats]] | None = None,
-    ) -> None:
+    ) -> StoredScores:
         """*names*: the column of each attack; *convert*: what gives scores from the values of a column, by its name."""
-        self._columns, self._names, self._convert = columns, dict(names), convert or {}
-        self._held: dict[str, Floats] = {}
+
+        def read(name: str) -> Floats:
+            values = columns.numbers(name)
+            return convert[name](values) if convert and name in convert else values
+
+        return cls(len(columns), {attack: partial(read, name) for attack, name in names.items()})
+
+    def with_scores(self, attack: str, scores: Floats) -> StoredScores:
+        """The same scores, and those of *attack*."""
+        self._make_room()
+        return StoredScores(self._rows, {**self._read, attack: lambda: scores})
+
+    def only(self, kept: NDArray[np.bool_]) -> StoredScores:
+        """The scores of the passages where *kept*, shape (rows,), is true."""
+        return StoredScores(int(kept.sum()), {attack: partial(self._kept, attack, kept) for attack in self})
+
+    def _kept(self, attack: str, kept: NDArray[np.bool_]) -> Floats:
+        return self[attack][kept]
 
     def __getitem__(self, attack: str) -> Floats:
         if attack not in self._held:
-            if len(self._columns) * (len(self._held) + 1) > HELD:
-                self._held.clear()
-            name = self._names[attack]
-            values = self._columns.numbers(name)
-            self._held[attack] = self._convert[name](values) if name in self._convert else values
+            self._make_room()
+            self._held[attack] = self._read[attack]()
         return self._held[attack]
 
+    def _make_room(self) -> None:
+        if self._rows * (len(self._held) + 1) > HELD:
+            self._held.clear()
+
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return iter(self._read)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._read)
 
 
 @contextlib.contextmanager

@@ -116,7 +116,7 @@ def read_scores(
         ids=ids,
         documents=document_names(path, table, roles.document, ids),
         labels=labels,
-        columns=StoredScores(table, {name: name for name in columns}),
+        columns=StoredScores.of(table, {name: name for name in columns}),
         record=record,
         others=_others(table, others, record),
         by=by,
@@ -220,7 +220,7 @@ def _others(
             others.setdefault(role, {})[attack] = name
     if "loss" not in others.get("reference", {}) and REFERENCE in table.names and is_number(table, REFERENCE):
         others.setdefault("reference", {})["loss"] = REFERENCE
-    return {role: StoredScores(table, of_role, {REFERENCE: _likelihood}) for role, of_role in others.items()}
+    return {role: StoredScores.of(table, of_role, {REFERENCE: _likelihood}) for role, of_role in others.items()}
 
 
 def _likelihood(perplexity: NDArray[np.float64]) -> NDArray[np.float64]:

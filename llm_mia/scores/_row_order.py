@@ -59,7 +59,7 @@ def row_order(scores: ArrayLike, labels: ArrayLike, documents: ArrayLike) -> Row
     numbers = without_gaps(np.asarray(documents))
     closest: RowOrder | None = None
     for label in (0, 1, -1):
-        rows = np.flatnonzero((codes == label) & ~np.isnan(values))
+        rows = np.arange(len(values), dtype=np.int32)[(codes == label) & ~np.isnan(values)]
         order = _of_label(label, rows, values[rows], numbers[rows])
         if order is not None and (closest is None or abs(order.correlation) > abs(closest.correlation)):
             closest = order

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import MissingExtraError, ScoresError, UsageError
 from ..records import Plain, RunRecord, SharedNames, Standing
 from ._arrays import by_attack, floats, names_of, plain_objects, refuse_other_length
-from ._columns import taken
+from ._columns import StoredScores, taken
 from ._document_names import groups_of
 from ._labels import UNKNOWN, label_codes, missing_column
 from ._others import scores_of_role
@@ -216,6 +216,12 @@ class ScoreTable:
             },
         )
 
+    def with_scores(self, attack: str, scores: NDArray[np.float64]) -> ScoreTable:
+        """The table with *scores* by *attack*, in the place of those by it that there are; no other column is read."""
+        if isinstance(self.columns, StoredScores):
+            return replace(self, columns=self.columns.with_scores(attack, scores))
+        return replace(self, columns={**self.columns, attack: scores})
+
     @property
     def unscored(self) -> int:
         """How many passages lack a score of some attack."""
@@ -236,11 +242,8 @@ class ScoreTable:
             ids=taken(self.ids, rows),
             documents=taken(self.documents, rows),
             labels=self.labels[kept],
-            columns={name: scores[kept] for name, scores in self.columns.items()},
-            others={
-                role: {attack: scores[kept] for attack, scores in of_role.items()}
-                for role, of_role in self.others.items()
-            },
+            columns=_only(self.columns, kept),
+            others={role: _only(of_role, kept) for role, of_role in self.others.items()},
             categories=taken(self.categories, rows) if self.by else (),
             carried={name: taken(values, rows) for name, values in self.carried.items()},
             places=taken(self.places, rows) if self.places else (),
@@ -252,12 +255,12 @@ class ScoreTable:
         The document of a passage without a document is its id. Where ids are row numbers, row 1 of the members and row
         1 of the non-members would seem to be the same document; so the label is added to their names.
         """
-        if self._groups is None:
+        groups = self._groups
+        if groups is None:
             # A passage under the target and under a shadow is the same passage.
             groups = groups_of(self.ids, self.documents, self.labels, same_across_labels=bool(self.places))
             object.__setattr__(self, "_groups", groups)
-        assert self._groups is not None
-        return self._groups
+        return groups
 
     def to_arrow(self) -> pa.Table:
         """The table as a ``pyarrow.Table``: id, document, label (null where unknown), category, and the scores."""
@@ -289,3 +292,10 @@ class ScoreTable:
             raise MissingExtraError("pandas", "pip install pandas") from None
         frame: pd.DataFrame = self.to_arrow().to_pandas()
         return frame.astype({"label": pd.Int8Dtype()})
+
+
+def _only(columns: Mapping[str, NDArray[np.float64]], kept: NDArray[np.bool_]) -> Mapping[str, NDArray[np.float64]]:
+    """The *columns* where *kept* is true."""
+    if isinstance(columns, StoredScores):
+        return columns.only(kept)
+    return {name: scores[kept] for name, scores in columns.items()}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..attacks import EVIDENCE, Attack, Evidence, EvidenceKind, LoadedSupplies, PassageSignals
 from ..records import Passage, TokenSignals, text_sha256
 from ..signals import Inputs, PlannedPass, passages_with_signals
-from ..store import RunDirectory, StoredChunk
+from ..store import ALL_FIELDS, RunDirectory, StoredChunk
 from ._others import OtherColumn
 from ._score_columns import ScoreColumns
 
@@ -100,7 +100,9 @@ class ComputedColumns:
         kinds = _kinds([*columns.new, *(column.attack for column in columns.new_others)])
         elsewhere = [each for each in planned if each.inputs is not inputs]
         shared = {
-            kind.name: kind.shared(supplies, _rows(run, _passes_of(kind, elsewhere))) for kind in kinds if kind.shared
+            kind.name: kind.shared(supplies, _rows(run, _passes_of(kind, elsewhere), kind.reads))
+            for kind in kinds
+            if kind.shared
         }
         passes = {each.name: each.declaration for each in planned if each.inputs is inputs}
         groups = [_Group.of({attack.name: attack for attack in columns.new}, passes)] if columns.new else []
@@ -117,6 +119,17 @@ class ComputedColumns:
     def passes(self) -> list[str]:
         """The names of the passes that are read."""
         return list(dict.fromkeys(name for group in self.groups for name in group.passes))
+
+    @property
+    def reads(self) -> dict[str, frozenset[str]]:
+        """By pass: the arrays of `TokenSignals` that are read, or ``continuations``."""
+        read = {name: frozenset[str]() for name in self.passes}
+        for group in self.groups:
+            for name, declaration in group.passes.items():
+                read[name] = read[name].union(*(attack.reads(declaration) for attack in group.attacks.values()))
+        for name in self.perplexities:
+            read[PERPLEXITIES[name]] |= {"logprob"}
+        return read
 
     @property
     def perplexities(self) -> list[str]:
@@ -171,12 +184,13 @@ def _passes_of(kind: EvidenceKind, planned: Sequence[PlannedPass]) -> list[Plann
     return [each for each in planned if each.declaration in declared]
 
 
-def _rows(run: RunDirectory, planned: Sequence[PlannedPass]) -> Iterator[PassageSignals]:
+def _rows(run: RunDirectory, planned: Sequence[PlannedPass], fields: Collection[str]) -> Iterator[PassageSignals]:
     """The passages over which *planned* go, with their signals; none where no pass is planned."""
     if not planned:
         return
     passes = {each.name: each.declaration for each in planned}
-    for passages, chunks in passages_with_signals(run, planned[0].inputs, list(passes)):
+    reads = dict.fromkeys(passes, fields or ALL_FIELDS)
+    for passages, chunks in passages_with_signals(run, planned[0].inputs, list(passes), reads):
         signals = {name: [chunk.signals(row) for row in range(len(chunk))] for name, chunk in chunks.items()}
         yield from _assembled(passages, signals, passes, {})
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..backends import ModelSpec
 from ..passages import PassageSource, to_sources
+from ..records import KeptSignals
 from ..scores import ScoreTable, is_other_role, read_scores
 from ..signals import (
     Inputs,
@@ -25,6 +26,7 @@ from ..signals import (
     running_dry,
     written_token_notes,
 )
+from ._keeping import Keeping, kept_signals
 from ._score_columns import columns_of
 from ._score_file import write_table
 from ._scoring_plan import References, ScoringPlan, plan_scoring
@@ -62,6 +64,7 @@ def score(
     attacks: Sequence[str] = (),
     supplies: Supplies | None = None,
     out: str | Path,
+    keep_signals: KeptSignals | str | None = None,
     window_tokens: int | None = None,
     limits: Limits | None = None,
     progress: Progress | None = None,
@@ -83,6 +86,9 @@ def score(
             those of them that cost little for what they bring.
         supplies: shots, a population, token frequencies, rewritten texts, for the attacks that need them.
         out: the run directory.
+        keep_signals: what is kept of the signals on disk. ``full``: all, so that other attacks, a report and `extract`
+            can use them. ``scores``: what the attacks of this run read. ``none``: the same while it runs, and when the
+            scores are written only the digests of the texts. None: what the run directory keeps already, or ``full``.
         window_tokens: longest input fed to a model, see `llm_mia.signals`.
         limits: how much is computed, kept and written at once.
         progress: called after every batch.
@@ -99,6 +105,7 @@ def score(
         attacks=attacks,
         supplies=supplies,
         out=out,
+        keep_signals=keep_signals,
         window_tokens=window_tokens,
         limits=limits,
         progress=progress,
@@ -116,6 +123,7 @@ def score_to_disk(
     attacks: Sequence[str] = (),
     supplies: Supplies | None = None,
     out: str | Path,
+    keep_signals: KeptSignals | str | None = None,
     window_tokens: int | None = None,
     limits: Limits | None = None,
     progress: Progress | None = None,
@@ -125,7 +133,15 @@ def score_to_disk(
     The exception is some 50 bytes a passage, which show whether ids or texts are repeated.
     """
     plan = plan_scoring(target, reference, stand_in=stand_in, models=models, attacks=attacks, supplies=supplies)
-    return run_scoring(sources, plan, out=out, window_tokens=window_tokens, limits=limits, progress=progress)
+    return run_scoring(
+        sources,
+        plan,
+        out=out,
+        keep_signals=keep_signals,
+        window_tokens=window_tokens,
+        limits=limits,
+        progress=progress,
+    )
 
 
 def run_scoring(
@@ -133,12 +149,13 @@ def run_scoring(
     plan: ScoringPlan,
     *,
     out: str | Path,
+    keep_signals: KeptSignals | str | None = None,
     window_tokens: int | None = None,
     limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> Scored:
     """Do what `score_to_disk` does, by a plan of `plan_scoring`."""
-    sources = to_sources(sources)
+    sources, wanted = to_sources(sources), kept_signals(keep_signals)
     for source in sources:
         source.refuse_output(out)
     for model in plan.models.values():
@@ -151,17 +168,21 @@ def run_scoring(
         chosen = selection.attacks
         refuse_scored(supplies, inputs)
         planned = plan_passes(chosen, supplies, inputs, [role for role in plan.models if is_other_role(role)])
+        keeping = Keeping.of(run, inputs, chosen, planned, wanted)
+        planned = keeping.planned
         if dry := running_dry():
-            dry.attacks = tuple(attack.name for attack in chosen)
+            dry.attacks, dry.kept_signals = tuple(attack.name for attack in chosen), wanted or run.record.kept_signals
         before = [attack.name for attack in run.record.attacks]
         run_passes(run, inputs, plan.models, planned, window_tokens=window_tokens, limits=limits, progress=progress)
         models_of = {name: record.model for name, record in run.record.passes.items()}
         depends = evidence_dependencies(chosen, planned, supplies, models_of)
         columns = columns_of(run, chosen, depends, {role: models_of[role] for role in plan.models if role in models_of})
+        keeping.refuse_unreadable(run, columns)
         # Whichever of these lines is the last before a stop, the record names only columns that the table holds.
         columns.record_copied(run)
         written = write_table(run, inputs, planned, columns, supplies, plan.trained_on, progress)
         columns.record_all(run)
+        kept_notes = keeping.finish(run, progress)
         record = run.record
     lost = [name for name in before if name not in columns.names]
     note = f"the table no longer holds the scores of {', '.join(lost)}, which were of other passages or are damaged"
@@ -181,5 +202,6 @@ def run_scoring(
             *written.notes,
             *written_token_notes(record),
             *left_out_notes(record),
+            *kept_notes,
         ),
     )

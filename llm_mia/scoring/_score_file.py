@@ -73,7 +73,7 @@ def write_table(
     unscored = 0
     with replacing(run.path / SCORES) as file, pyarrow.parquet.ParquetWriter(file, schema) as writer:
         waiting: list[pa.Table] = []
-        for passages, chunks in passages_with_signals(run, inputs, computed.passes):
+        for passages, chunks in passages_with_signals(run, inputs, computed.passes, computed.reads):
             block = {**_facts(passages, chunks, documents), **(earlier.take(passages) if earlier else {})}
             block |= carried.arrays(passages)
             block |= {name: numbers(values) for name, values in computed.values(passages, chunks).items()}

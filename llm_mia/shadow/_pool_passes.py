@@ -122,4 +122,4 @@ def run_side_by_side(
 
 
 def _is_finished(run: RunDirectory, each: PoolPass) -> bool:
-    return each.name in run.record.passes and not run.signals(each.name).missing(each.passages)
+    return each.name in run.record.passes and not run.signals(each.name, ()).missing(each.passages)

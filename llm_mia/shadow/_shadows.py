@@ -140,7 +140,7 @@ class Shadows:
         """
         run = UnwrittenRun(self.path)
         for role in roles:
-            if sum(map(len, run.signals(role).parts())) < self.record.plan.passages:
+            if sum(map(len, run.signals(role, ()).parts())) < self.record.plan.passages:
                 raise RunDirectoryError(f"{self.path}: lacks signals of {role}; {REPAIR}, which computes them")
         yield from passages_with_signals(run, Inputs.of([self.pool]), roles)
 

@@ -21,7 +21,7 @@ from ._estimate import (
     running_dry,
 )
 from ._frequencies import count_frequencies
-from ._inputs import Inputs, passages_with_signals
+from ._inputs import Inputs, passages_with_signals, scores_are_of
 from ._left_out import left_out_notes
 from ._limits import Limits
 from ._passes import run_passes
@@ -86,6 +86,7 @@ __all__ = [
     "run_passes",
     "running_dry",
     "score_positions",
+    "scores_are_of",
     "share_out",
     "sharing",
     "signals_of",

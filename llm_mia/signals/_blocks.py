@@ -37,6 +37,8 @@ class PassSetup:
     """Shape (n,): tokens that precede every window, after the opening."""
     unchanged_elsewhere: bool = False
     """Whether the signals of texts that *rewrite* does not change are where this process cannot read them."""
+    kept_fields: tuple[str, ...] | None = None
+    """The arrays of `TokenSignals` that are kept on disk; None: all."""
 
 
 @dataclass(frozen=True, slots=True)

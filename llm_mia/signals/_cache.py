@@ -65,7 +65,7 @@ class SignalsCache(Recent[TokenSignals]):
         """
         repeated = inputs.check.repeated
         first, last = repeated.searchsorted([start, stop])
-        if first == last:
+        if first == last or not folder.reads:
             return
         sizes = inputs.sizes
         for chunk in folder.chunks(start=start, stop=stop):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ParamSpec
 
 from ..passages import Passages
+from ..records import KeptSignals
 from ..store import RunDirectory, UnwrittenRun
 from ._sharing import current_sharing
 
@@ -88,6 +89,8 @@ class Estimate:
     """Random texts that `defend` adds; its models read them as they read the passages."""
     loading: Mapping[str, float] = field(default_factory=dict)
     """By role: how many of `seconds` the loading of its model takes."""
+    kept_signals: KeptSignals = KeptSignals.FULL
+    """Whether the bytes of the signals stay on disk, or only until the scores are written (`KeptSignals.NONE`)."""
 
     def share_of(self, role: str) -> float:
         """The share of `seconds` that a model takes, to be loaded and to read; 0 to 1."""
@@ -120,6 +123,7 @@ class DryRun:
     loading: dict[str, float] = field(default_factory=dict)
     """By role: seconds in which its model was loaded."""
     attacks: tuple[str, ...] = ()
+    kept_signals: KeptSignals = KeptSignals.FULL
     further: list[Passages] = field(default_factory=list)
     """Passages that the same models read later in the call."""
 
@@ -134,7 +138,9 @@ class DryRun:
         seconds = besides + sum(each.seconds for each in self.passes) + sum(each.seconds for each in self.trainings)
         number = passages + self.further_size()[0]
         passes, trainings = tuple(self.passes), tuple(self.trainings)
-        return Estimate(number, seconds, passes, self.attacks, trainings, canaries, dict(self.loading))
+        return Estimate(
+            number, seconds, passes, self.attacks, trainings, canaries, dict(self.loading), self.kept_signals
+        )
 
 
 _running: ContextVar[DryRun | None] = ContextVar("dry_run", default=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import NoReturn
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from ..errors import RunDirectoryError
 from ..passages import InputCheck, Passages, check_inputs
-from ..records import Passage, text_sha256
-from ..store import RunDirectory, StoredChunk
+from ..records import OF_TARGET, Passage, RunRecord, text_sha256
+from ..store import ALL_FIELDS, RunDirectory, StoredChunk
 
-__all__ = ["Inputs", "passages_with_signals", "stored_chunks"]
+__all__ = ["Inputs", "passages_with_signals", "scores_are_of", "stored_chunks"]
 
 CHUNK = 512
 
@@ -70,15 +70,33 @@ class Inputs:
         return len(digests) - len(np.unique(digests, axis=0))
 
 
+def scores_are_of(record: RunRecord, inputs: Inputs, names: Collection[str]) -> bool:
+    """Whether the scores of a run are of these passages, so that columns can be copied.
+
+    They are where the files are the same. Where the pass of the target keeps no signals from which scores could be
+    computed again, it is enough that there are as many passages, because the pass, one of *names*, is compared with
+    them text by text before it is used.
+    """
+    if [source.sha256 for source in record.inputs] == [source.sha256() for source in inputs.sources]:
+        return True
+    emptied = any(
+        record.passes[name].kept_fields == () for name in OF_TARGET if name in record.passes and name in names
+    )
+    return emptied and sum(source.passages for source in record.inputs) == inputs.passages
+
+
 def passages_with_signals(
-    run: RunDirectory, inputs: Inputs, names: Sequence[str]
+    run: RunDirectory, inputs: Inputs, names: Sequence[str], reads: Mapping[str, Collection[str]] | None = None
 ) -> Iterator[tuple[list[Passage], dict[str, StoredChunk]]]:
     """All passages, a few hundred at a time, each time with their signals by the name of the pass.
 
+    *reads* names, by pass, the arrays of `TokenSignals` that will be read; None: all.
+
     Raises:
-        RunDirectoryError: a pass lacks a passage, or holds one that the input does not have.
+        RunDirectoryError: a pass lacks a passage, holds one that the input does not have, or does not keep what is to
+            be read.
     """
-    for passages, chunks in stored_chunks(run, inputs, names):
+    for passages, chunks in stored_chunks(run, inputs, names, reads):
         whole = {name: of_pass[0] for name, of_pass in chunks.items() if len(of_pass) == 1}
         if any(name not in whole or len(whole[name]) < len(passages) for name in names):
             raise RunDirectoryError(
@@ -89,14 +107,15 @@ def passages_with_signals(
 
 
 def stored_chunks(
-    run: RunDirectory, inputs: Inputs, names: Sequence[str], *, keys_only: bool = False
+    run: RunDirectory, inputs: Inputs, names: Sequence[str], reads: Mapping[str, Collection[str]] | None = None
 ) -> Iterator[tuple[list[Passage], dict[str, list[StoredChunk]]]]:
     """All passages, a few hundred at a time, each time with the stored chunks of the passes *names*, maybe none.
 
     Raises:
         RunDirectoryError: a pass holds a passage that the input does not have at this place.
     """
-    stored = {name: run.signals(name).chunks(CHUNK, keys_only=keys_only) for name in names}
+    wanted = dict.fromkeys(names, ALL_FIELDS) if reads is None else reads
+    stored = {name: run.signals(name, wanted[name]).chunks(CHUNK) for name in names}
     following = {name: next(chunks, None) for name, chunks in stored.items()}
     passages, first = iter(inputs), 0
     while True:

@@ -104,7 +104,7 @@ def _estimate_remote(wanted: PlannedPass, setup: PassSetup, backend: RemoteBacke
         passages=left.passages,
         tokens=work.tokens,
         seconds=work.seconds,
-        bytes_on_disk=work.tokens * BYTES_PER_TOKEN,
+        bytes_on_disk=work.tokens * (BYTES_PER_TOKEN if setup.kept_fields is None else 4 * len(setup.kept_fields)),
         requests=left.passages,
         probes=backend.probes,
         price=price,
@@ -173,5 +173,5 @@ def _bytes_per_token(measured: _Measured, setup: PassSetup) -> float:
     names = [f"{number:064}" for number in range(len(measured.signals))]
     with tempfile.TemporaryDirectory() as temporary:
         folder = SignalsFolder(Path(temporary), setup.backend.info.tokenizer)
-        folder.append(0, [signals_table(names, names, measured.signals)])
+        folder.append(0, [signals_table(names, names, measured.signals, setup.kept_fields)])
         return sum(part.path.stat().st_size for part in folder.parts()) / measured.tokens

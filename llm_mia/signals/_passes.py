@@ -12,10 +12,10 @@ from ..backends import Backend, ModelSpec, RemoteBackend
 from ..backends.ngram import NgramBackend
 from ..errors import ModelError
 from ..records import FilesRecord, InputRecord, ModelRecord, PassRecord, WindowRule
-from ..store import RunDirectory
+from ..store import RunDirectory, SignalsFolder
 from ._blocks import PassSetup
 from ._estimate import DryRun, Estimated, running_dry
-from ._inputs import Inputs, stored_chunks
+from ._inputs import Inputs, scores_are_of, stored_chunks
 from ._left_out import recorder_of_left_out, still_left_out
 from ._limits import Limits
 from ._measuring import Left, measure_pass
@@ -73,6 +73,8 @@ def run_passes(
             refuse_target_in_role(role, models["target"], models[role])
     for wanted in planned:
         refuse_other_dependencies(run, wanted)
+        if wanted.name in run.record.passes:
+            run.signals(wanted.name, wanted.reads)  # refuses what is not kept
     reports = {
         wanted.name: PassProgress(wanted.name, wanted.inputs.passages, wanted.inputs.bytes, progress)
         for wanted in planned
@@ -99,7 +101,7 @@ def run_passes(
     recorded = tuple(
         InputRecord(source.name, source.sha256(), counts.passages, counts.notes) for source, counts in sources
     )
-    same = [source.sha256 for source in recorded] == [source.sha256 for source in run.record.inputs]
+    same = scores_are_of(run.record, inputs, [wanted.name for wanted in planned])
     # Scores of other inputs lack passages, so their columns leave the record in the same instant.
     columns: dict[str, Any] = {} if same else {"attacks": (), "others": (), "shared": {}}
     run.update(versions=versions(), inputs=recorded, **columns)
@@ -123,7 +125,7 @@ class _Stage:
         """The positions that are still to be scored."""
         if wanted.name not in self.run.record.passes:
             return [range(wanted.inputs.passages)]
-        return self.run.signals(wanted.name).missing(wanted.inputs.passages)
+        return self.run.signals(wanted.name, ()).missing(wanted.inputs.passages)
 
     def left(self, wanted: PlannedPass) -> Left:
         """What the model still has to read for a pass that is not finished."""
@@ -152,11 +154,11 @@ def _report_stored(run: RunDirectory, planned: Sequence[PlannedPass], reports: M
     begun = [wanted for wanted in planned if wanted.name in run.record.passes]
     for inputs in {id(wanted.inputs): wanted.inputs for wanted in begun}.values():
         names = [wanted.name for wanted in begun if wanted.inputs is inputs]
-        left = {name: sum(map(len, run.signals(name).parts())) for name in names}
+        left = {name: sum(map(len, run.signals(name, ()).parts())) for name in names}
         if not any(left.values()):
             continue
         position = 0
-        for passages, chunks in stored_chunks(run, inputs, names, keys_only=True):
+        for passages, chunks in stored_chunks(run, inputs, names, dict.fromkeys(names, ())):
             sizes = [passage.n_bytes for passage in passages]
             for name, of_pass in chunks.items():
                 for chunk in of_pass:
@@ -227,7 +229,7 @@ def _keeping_answers(backend: Backend, stage: _Stage, role: str, planned: Sequen
         backend.check_unchanged()
     except ModelError:
         for name in completed:
-            stage.run.signals(name).remove()
+            stage.run.signals(name, ()).remove()
         backend.forget_answers()
         raise
     backend.forget_answers()
@@ -254,11 +256,18 @@ def _run_pass(
         ),
         files=files,
         depends=depends,
+        kept_fields=wanted.keeps,
     )
     if wanted.name in run.record.passes:  # the batches must be those of the machine on which the pass began
         before = run.record.passes[wanted.name]
         left_out = still_left_out(before.left_out, stage.missing(wanted))
-        record = replace(record, block=before.block, written_tokens=before.written_tokens, left_out=left_out)
+        record = replace(
+            record,
+            block=before.block,
+            written_tokens=before.written_tokens,
+            left_out=left_out,
+            kept_fields=before.kept_fields,
+        )
     elif wanted.name == role and (stage.sharing is None or stage.sharing.leads):
         report_activity(stage.progress, f"looking for special tokens of model {model.id} in the passages")
         record = replace(record, written_tokens=count_written_tokens(backend, wanted.inputs))
@@ -266,10 +275,18 @@ def _run_pass(
         check_longest_window(backend, record.window, wanted.inputs.bytes, prefix)
     # A pass is claimed just before it runs: where the first is refused, the others are not recorded either.
     run.claim(wanted.name, record)
-    unchanged = run.signals(role) if wanted.rewrite and role in stage.reports else None
-    block = run.record.passes[wanted.name].block
-    setup = PassSetup(backend, record.window, block, wanted.rewrite, unchanged, prefix)
+    claimed = run.record.passes[wanted.name]
+    unchanged = _unchanged(run, role, claimed) if wanted.rewrite and role in stage.reports else None
+    setup = PassSetup(
+        backend, record.window, claimed.block, wanted.rewrite, unchanged, prefix, kept_fields=claimed.kept_fields
+    )
     _complete_pass(stage, wanted, source, setup)
+
+
+def _unchanged(run: RunDirectory, role: str, claimed: PassRecord) -> SignalsFolder | None:
+    """The signals of the pass *role*, where it keeps what a pass of rewritten texts keeps."""
+    fields = claimed.stored_fields
+    return run.signals(role, fields) if fields and not run.record.passes[role].lacks(fields) else None
 
 
 def _complete_pass(stage: _Stage, wanted: PlannedPass, source: Backend | ModelSpec, setup: PassSetup) -> None:
@@ -283,7 +300,7 @@ def _complete_pass(stage: _Stage, wanted: PlannedPass, source: Backend | ModelSp
     start = time.monotonic()
     report, leads = stage.reports[wanted.name], stage.sharing is None or stage.sharing.leads
     report.add(0, 0, 0)
-    folder = run.signals(wanted.name)
+    folder = run.signals(wanted.name, run.record.passes[wanted.name].stored_fields)
     if stage.sharing is not None and wanted.samples is None and not _is_remote(source):
         work = SharedPass.of(wanted.name, source, setup, wanted.inputs, missing, folder, report, stage.limits)
         stage.sharing.complete(replace(work, record_left_out=recorder_of_left_out(run, wanted.name)))

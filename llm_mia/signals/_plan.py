@@ -9,6 +9,7 @@ from typing import Any
 from ..attacks import EVIDENCE, Attack, EvidenceKind, LoadedSupplies, ModelPass, Rewrite, SampleSettings
 from ..errors import PassageError, UsageError
 from ..records import STAND_IN, ModelRecord, WindowRule
+from ..store import ALL_FIELDS
 from ._inputs import Inputs
 from ._windows import window_rule
 
@@ -39,6 +40,10 @@ class PlannedPass:
 
     samples: SampleSettings | None = None
     """Where the model continues the beginnings of the texts, and computes no signals: how."""
+    keeps: tuple[str, ...] | None = None
+    """The arrays of `TokenSignals` that are kept on disk, if the pass begins here; None: all."""
+    reads: Collection[str] = ALL_FIELDS
+    """Those that will be read: a run directory that does not keep them is refused before a model is loaded."""
 
     @property
     def rewritten_by_model(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import islice
@@ -88,10 +88,12 @@ def score_passages(
     if setup.rewrite is not None:
         setup = replace(setup, rewrite=stoppable(setup.rewrite, stopped))
     prepared = prefetch(blocks(setup, passages, first, copies))
-    writer, saved = _PartWriter(sink, limits, report), 0
+    writer, saved = _PartWriter(sink, setup.kept_fields, limits, report), 0
     try:
         with BackgroundWriter(writer) as write, closing(prepared):
-            saves = UnfinishedBlocks(sink, limits.part_seconds, write_blocks=lambda: write(None))
+            saves = UnfinishedBlocks(
+                sink, limits.part_seconds, write_blocks=lambda: write(None), kept_fields=setup.kept_fields
+            )
             try:
                 for block in prepared:
                     first = block.first
@@ -119,8 +121,10 @@ def score_passages(
 class _PartWriter:
     """Takes the blocks of a pass, and writes a part when it has enough of them; None ends the last part."""
 
-    def __init__(self, sink: PartSink, limits: Limits, report: PassProgress) -> None:
-        self._sink, self._limits, self._report = sink, limits, report
+    def __init__(
+        self, sink: PartSink, kept_fields: Collection[str] | None, limits: Limits, report: PassProgress
+    ) -> None:
+        self._sink, self._kept_fields, self._limits, self._report = sink, kept_fields, limits, report
         self.written_to = 0
         """Position after the last passage in a part."""
         self._first = 0
@@ -131,7 +135,7 @@ class _PartWriter:
         if scored is not None:
             block, signals = scored
             self._first = self._first if self._tables else block.first
-            self._tables.append(signals_table(block.ids, block.digests, signals))
+            self._tables.append(signals_table(block.ids, block.digests, signals, self._kept_fields))
             self._tokens += sum(map(len, signals))
         late = time.monotonic() - self._since >= self._limits.part_seconds
         enough = late or self._tokens >= self._limits.part_tokens

@@ -92,7 +92,7 @@ def sample_positions(
 def _stored(folder: SignalsFolder, inputs: Inputs, stop: int) -> dict[str, Texts]:
     """By digest: the stored continuations of texts before the position *stop* that occur more than once."""
     repeated, known = inputs.check.repeated, dict[str, Texts]()
-    if stop and len(repeated):
+    if stop and len(repeated) and folder.reads:
         for chunk in folder.chunks(stop=stop):
             first, last = np.searchsorted(repeated, [chunk.first, chunk.first + len(chunk)])
             for row in (repeated[first:last] - chunk.first).tolist():

@@ -159,6 +159,7 @@ class SharedPass:
             setup.rewrite,
             setup.prefix,
             unchanged_elsewhere=setup.unchanged is not None,
+            kept_fields=setup.kept_fields,
         )
 
     def leave_out(self, position: int, passage: Passage) -> None:
@@ -166,7 +167,9 @@ class SharedPass:
         # The record comes first: a passage without signals that nothing explains would look like one that is too short.
         self.record_left_out(left_out_passages(self.inputs, position, self.copied))
         nothing = join([], self.setup.backend.info.tokenizer)
-        self.folder.append(position, [signals_table([passage.id], [text_sha256(passage.text)], [nothing])])
+        self.folder.append(
+            position, [signals_table([passage.id], [text_sha256(passage.text)], [nothing], self.setup.kept_fields)]
+        )
         self.report.kept += 1
         self.report.add(1, 0, passage.n_bytes)
 
@@ -194,6 +197,7 @@ class RangeTask:
     rewrite: Rewrite | None
     prefix: IntArray | None
     unchanged_elsewhere: bool
+    kept_fields: tuple[str, ...] | None = None
 
     def part(self, start: int, stop: int, *, whole_blocks: bool) -> RangeTask:
         """The passages from *start* to *stop* (excluded), counted in this range.
@@ -221,6 +225,7 @@ class RangeTask:
             self.rewrite,
             prefix=self.prefix,
             unchanged_elsewhere=self.unchanged_elsewhere,
+            kept_fields=self.kept_fields,
         )
         report = PassProgress(
             self.name, len(self.passages), sum(passage.n_bytes for passage in self.passages), progress

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from ..records import TokenSignals, Window
@@ -27,10 +27,18 @@ class UnfinishedBlocks:
         sink: takes the signals of the pass.
         seconds: windows are written when this time has passed since the last time.
         write_blocks: writes the finished blocks that still wait; it is called before windows are written.
+        kept_fields: the arrays of `TokenSignals` that are written; None: all.
     """
 
-    def __init__(self, sink: PartSink, seconds: float, write_blocks: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        sink: PartSink,
+        seconds: float,
+        write_blocks: Callable[[], None],
+        kept_fields: Collection[str] | None = None,
+    ) -> None:
         self._sink, self._seconds, self._write_blocks = sink, seconds, write_blocks
+        self._kept_fields = kept_fields
         self._saved_at = time.monotonic()
         self._first = 0
         self._passages: Sequence[int] = ()
@@ -69,7 +77,7 @@ class UnfinishedBlocks:
         if not self._windows:
             return 0
         digests, signals = list(self._windows), list(self._windows.values())
-        self._sink.write_unfinished(self._first, signals_table(digests, digests, signals))
+        self._sink.write_unfinished(self._first, signals_table(digests, digests, signals, self._kept_fields))
         left = Counter(self._passages)
         left.subtract(
             passage for passage, digest in zip(self._passages, self._digests, strict=True) if digest in self._windows

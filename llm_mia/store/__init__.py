@@ -8,15 +8,17 @@ missing.
 
 from ._arrow import as_numpy, numbers, plain_values, strings
 from ._atomic import replacing, write_text, writing
-from ._directory import RunDirectory, UnwrittenRun, differences, read_run, read_signals
+from ._chunk import StoredChunk, StoredSignals
+from ._directory import ALL_FIELDS, RunDirectory, UnwrittenRun, differences, not_kept, read_run, read_signals
 from ._frequencies import read_frequencies, write_frequencies
 from ._json import RecordError, from_json, read_record, to_json
 from ._lines import append_line, locked, read_lines
 from ._part_file import samples_table, signals_table
-from ._signals import Part, SignalsFolder, StoredChunk, StoredSignals
+from ._signals import Part, SignalsFolder
 from ._texts import StoredText, beginning_of, read_beginnings, read_texts, remove_texts, write_texts
 
 __all__ = [
+    "ALL_FIELDS",
     "Part",
     "RecordError",
     "RunDirectory",
@@ -31,6 +33,7 @@ __all__ = [
     "differences",
     "from_json",
     "locked",
+    "not_kept",
     "numbers",
     "plain_values",
     "read_beginnings",

@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,24 +15,27 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ..errors import RunDirectoryError
-from ..records import ModelRecord, PassRecord, RunRecord
+from ..records import TOKEN_ARRAYS, ModelRecord, PassRecord, RunRecord
 from ._atomic import write_text, writing
 from ._json import read_record, to_json
 from ._signals import SignalsFolder
 
-__all__ = ["RunDirectory", "UnwrittenRun", "differences", "read_run", "read_signals"]
+__all__ = ["ALL_FIELDS", "RunDirectory", "UnwrittenRun", "differences", "not_kept", "read_run", "read_signals"]
 
 RUN_JSON, LOCK = "run.json", ".lock"
 # These may differ between two runs: the name of a model, its files, how its precision was chosen and what it changes,
 # how its opening is spelled, what was measured of its endpoint, which special tokens the texts hold, which passages
-# were left out, and the size of batches. Its weights, configuration, precision and tokenizer decide whether it is the
-# same model.
+# were left out, how much is kept on disk, and the size of batches. Its weights, configuration, precision and tokenizer
+# decide whether it is the same model.
 NOT_COMPARED = {
     *("id", "revision", "files", "block", "dtype_choice", "rounding", "opening_text", "written_tokens", "endpoint"),
-    "left_out",
+    *("left_out", "kept_fields"),
 }
 # Its entries are compared as if they were fields of the pass.
 FLATTENED = "depends"
+ALL_FIELDS = tuple(TOKEN_ARRAYS)
+WORDS = {"token_ids": "token ids"}
+"""Names of fields, where people use another word."""
 WEIGHTS = "weights_sha256"
 
 
@@ -50,23 +53,47 @@ def read_run(path: str | Path) -> RunRecord:
     )
 
 
-def read_signals(path: str | Path, name: str) -> SignalsFolder:
+def read_signals(path: str | Path, name: str, reads: Collection[str] = ALL_FIELDS) -> SignalsFolder:
     """The signals of the pass *name* in the run directory *path*, without locking it.
 
     Several processes may read them, and may append different ranges to them.
 
+    Args:
+        path: the run directory.
+        name: of the pass.
+        reads: the arrays of `TokenSignals` that will be read; all others are NaN. Empty: only which texts are stored,
+            which is known of every pass.
+
     Raises:
-        RunDirectoryError: see `read_run`; or the run has no such pass.
+        RunDirectoryError: see `read_run`; or the run has no such pass, or does not keep what is to be read.
     """
-    return _folder(Path(path), read_run(path), name)
+    return _folder(Path(path), read_run(path), name, reads)
 
 
-def _folder(path: Path, record: RunRecord, name: str) -> SignalsFolder:
+def _folder(path: Path, record: RunRecord, name: str, reads: Collection[str]) -> SignalsFolder:
     if name not in record.passes:
         existing = ", ".join(record.passes) or "none"
         raise RunDirectoryError(f"{path}: has no pass {name!r}; it has {existing}")
     made_by = record.passes[name]
-    return SignalsFolder(path / "signals" / name, made_by.model.tokenizer, _sha256({"pass": name, "record": made_by}))
+    if made_by.lacks(reads):
+        raise RunDirectoryError(f"{path}: {not_kept(name, made_by, reads)}")
+    digest = _sha256({"pass": name, "record": made_by})
+    return SignalsFolder(path / "signals" / name, made_by.model.tokenizer, digest, made_by.kept_fields, reads)
+
+
+def not_kept(name: str, made_by: PassRecord, reads: Collection[str], wanted_by: str = "") -> str:
+    """That the pass *name* does not keep what *wanted_by* reads, and what to do: the end of a message."""
+    if made_by.kept_fields:
+        kept, lacking = (_list(fields) for fields in (made_by.kept_fields, made_by.lacks(reads)))
+        problem = f"the signals of {name} hold only {kept} (`keep_signals` scores), not {lacking}"
+    else:
+        problem = f"the signals of {name} were not kept (`keep_signals` none)"
+    needed = f", which {wanted_by} needs" if wanted_by else ""
+    return f"{problem}{needed}; to have them, score again into another folder with `keep_signals` full"
+
+
+def _list(fields: Iterable[str]) -> str:
+    return ", ".join(WORDS.get(name, name) for name in fields)
 
 
 def _sha256(record: object) -> str:
@@ -164,13 +191,29 @@ class RunDirectory:
         if what:
             raise RunDirectoryError(f"{self.path}: belongs to another run ({name}: {what}); name another folder")
 
-    def signals(self, name: str) -> SignalsFolder:
-        """The signals of the pass *name*.
+    def signals(self, name: str, reads: Collection[str] = ALL_FIELDS) -> SignalsFolder:
+        """The signals of the pass *name*, of which *reads* will be read, see `read_signals`.
 
         Raises:
-            RunDirectoryError: the run has no such pass.
+            RunDirectoryError: the run has no such pass, or does not keep what is to be read.
         """
-        return _folder(self.path, self.record, name)
+        return _folder(self.path, self.record, name, reads)
+
+    def keep_less(self, kept: Mapping[str, Collection[str]]) -> None:
+        """Of the signals of passes, which *kept* names, keep only these arrays, and remove all others from the disk.
+
+        A call that was stopped is finished by the same call. The record comes first: it names nothing that is gone.
+        """
+        passes = dict(self.record.passes)
+        for name, fields in kept.items():
+            stays = tuple(each for each in ALL_FIELDS if each in fields and not passes[name].lacks([each]))
+            if stays != ALL_FIELDS:
+                passes[name] = replace(passes[name], kept_fields=stays)
+        if passes != self.record.passes:
+            self.update(passes=passes)
+        for name in kept:
+            if passes[name].kept_fields is not None:
+                self.signals(name, ()).keep_less()
 
     def write_record(self, name: str, record: object) -> None:
         """Write a dataclass to the file *name* as JSON, completely or not at all."""

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
 import numpy as np
 
 from ..errors import LlmMiaError
-from ..records import SCHEMA_VERSION
+from ..records import MAY_BE_MISSING, SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -142,11 +142,11 @@ def _converter() -> Converter:
 
 
 def _record_hook(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
-    """Reads a dataclass; an entry that is missing is an error, whatever default the field has."""
+    """Reads a dataclass; a missing entry is an error, whatever default the field has, but for `MAY_BE_MISSING`."""
     from cattrs.gen import make_dict_structure_fn
 
     structure = make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True)
-    names = [field.name for field in dataclasses.fields(kind) if field.init]
+    names = [field.name for field in dataclasses.fields(kind) if field.init and MAY_BE_MISSING not in field.metadata]
 
     def hook(value: Any, _: Any) -> Any:
         if not isinstance(value, dict):

@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..errors import RunDirectoryError
-from ..records import TOKEN_ARRAYS, TokenSignals
-from ._arrow import as_numpy
-from ._part_file import open_part_file, write_part_file
+from ..records import TOKEN_ARRAYS
+from ._chunk import StoredChunk, StoredSignals
+from ._part_file import columns_read, holds_only, open_part_file, with_lengths, write_part_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Part", "SignalsFolder", "StoredChunk", "StoredSignals"]
+__all__ = ["Part", "SignalsFolder"]
 
-# Columns that show which passages are stored, and the number of tokens of each.
-KEYS = ("id", "text_sha256", "rank")
 CHUNK = 512
 PART_NAME = re.compile(r"part-(\d{9,})-(\d{9,})\.parquet")
-
-
-@dataclass(frozen=True, slots=True)
-class StoredSignals:
-    """A stored passage: its id, the digest of its text, and its signals."""
-
-    id: str
-    text_sha256: str
-    signals: TokenSignals
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,58 +37,28 @@ class Part:
         return self.last + 1 - self.first
 
 
-class StoredChunk:
-    """Consecutive passages of a pass, in memory; arrays have shape (passages,)."""
-
-    def __init__(self, table: pa.Table, tokenizer: str, first: int) -> None:
-        self.first = first
-        """Position of its first passage in the input."""
-        self.ids: list[str] = table.column("id").to_pylist()
-        self.text_sha256: list[str] = table.column("text_sha256").to_pylist()
-        lists = {name: _as_single_array(table, name) for name in TOKEN_ARRAYS if name in table.column_names}
-        self.holds_texts = "rank" not in lists
-        """Whether the pass is of continuations: it has `texts`, and no `signals`."""
-        offsets = np.zeros(len(self.ids) + 1, np.int32) if self.holds_texts else as_numpy(lists["rank"].offsets)
-        self.n_tokens: NDArray[np.int32] = np.diff(offsets)
-        """Scored tokens of each passage."""
-        self._texts: list[list[str]] = table.column("texts").to_pylist() if "texts" in table.column_names else []
-        # Python's integers: slicing by numpy's takes three times as long.
-        self._ends: list[int] = (offsets - offsets[0]).tolist()
-        self._values = {name: as_numpy(column.flatten()) for name, column in lists.items()}
-        self._tokenizer = tokenizer
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def signals(self, row: int) -> TokenSignals:
-        """The signals of the passage in this row, as views of this chunk."""
-        values, here = self._values, slice(self._ends[row], self._ends[row + 1])
-        return TokenSignals(
-            token_ids=values["token_ids"][here],
-            logprob=values["logprob"][here],
-            mean=values["mean"][here],
-            std=values["std"][here],
-            top=values["top"][here],
-            rank=values["rank"][here],
-            tokenizer=self._tokenizer,
-        )
-
-    def texts(self, row: int) -> tuple[str, ...]:
-        """The continuations of the passage in this row."""
-        return tuple(self._texts[row])
-
-
 class SignalsFolder:
     """The parts of a pass: ``part-000000000-000004095.parquet`` holds the passages 0 to 4095.
 
     The name of a part shows what it holds, so several processes can write the same pass, and each sees what is missing.
     """
 
-    def __init__(self, path: Path, tokenizer: str, pass_sha256: str = "") -> None:
+    def __init__(
+        self,
+        path: Path,
+        tokenizer: str,
+        pass_sha256: str = "",
+        kept: Collection[str] | None = None,
+        reads: Collection[str] = tuple(TOKEN_ARRAYS),
+    ) -> None:
         self.path = path
         self.tokenizer = tokenizer
         self._pass_sha256 = pass_sha256
         """Digest of what the pass depends on. Each part holds it, so a part of another pass or run is recognised."""
+        self._kept = kept
+        """The arrays of `TokenSignals` that each part holds; None: all, or continuations."""
+        self.reads = reads
+        """Of these the arrays that chunks give; where there are none, chunks give no continuations either."""
 
     def __iter__(self) -> Iterator[StoredSignals]:
         for chunk in self.chunks():
@@ -144,7 +100,7 @@ class SignalsFolder:
         digests: list[str] = []
         for part in self.parts():
             try:
-                with open_part_file(part.path, self._pass_sha256) as file:
+                with open_part_file(part.path, self._pass_sha256, self._kept) as file:
                     digests += file.read(columns=["text_sha256"]).column("text_sha256").to_pylist()
             except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
                 raise RunDirectoryError(
@@ -172,8 +128,8 @@ class SignalsFolder:
         """The stored passages at the positions from *start* to *stop* (excluded), in order.
 
         A chunk ends at each multiple of *rows*, where passages are missing, and nowhere else: the chunks of two passes
-        that are finished hold the same passages. With *keys_only* a chunk has no `StoredChunk.signals`, and is read in
-        a quarter of the time.
+        that are finished hold the same passages. With *keys_only*, or where no array is to be read, a chunk has no
+        `StoredChunk.signals`, and is read in a quarter of the time.
 
         Raises:
             RunDirectoryError: a part is damaged, or holds more or fewer passages than its name states; see also
@@ -183,9 +139,10 @@ class SignalsFolder:
 
         waiting: list[pa.RecordBatch] = []
         first = position = 0
-        for at, batch in self._batches(rows, start, stop, list(KEYS) if keys_only else None):
+        reads = () if keys_only else self.reads
+        for at, batch in self._batches(rows, start, stop, reads):
             if waiting and at != position:
-                yield StoredChunk(pa.Table.from_batches(waiting), self.tokenizer, first)
+                yield StoredChunk(pa.Table.from_batches(waiting), self.tokenizer, first, reads)
                 waiting = []
             position, left = at, batch
             while len(left):
@@ -195,39 +152,37 @@ class SignalsFolder:
                 waiting.append(piece)
                 position, left = position + len(piece), left.slice(len(piece))
                 if position % rows == 0:
-                    yield StoredChunk(pa.Table.from_batches(waiting), self.tokenizer, first)
+                    yield StoredChunk(pa.Table.from_batches(waiting), self.tokenizer, first, reads)
                     waiting = []
         if waiting:
-            yield StoredChunk(pa.Table.from_batches(waiting), self.tokenizer, first)
+            yield StoredChunk(pa.Table.from_batches(waiting), self.tokenizer, first, reads)
 
     def _batches(
-        self, rows: int, start: int, stop: int | None, columns: list[str] | None
+        self, rows: int, start: int, stop: int | None, reads: Collection[str]
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Batches of at most *rows* passages, each with the position of its first."""
+        """Batches of at most *rows* passages, each with the position of its first; of all parts the same columns."""
         import pyarrow as pa
 
         for part in self.parts():
             if part.last < start or (stop is not None and part.first >= stop):
                 continue
             try:
-                with open_part_file(part.path, self._pass_sha256) as file:
+                with open_part_file(part.path, self._pass_sha256, self._kept) as file:
                     if file.metadata.num_rows != len(part):
                         raise pa.ArrowInvalid(
                             f"it holds {file.metadata.num_rows} passages, its name states {len(part)}"
                         )
                     at = part.first
-                    there = columns and [name for name in columns if name in file.schema_arrow.names]
-                    for batch in file.iter_batches(rows, columns=there):
+                    for batch in file.iter_batches(rows, columns=columns_read(file.schema_arrow.names, reads)):
                         n = len(batch)
+                        batch = batch if reads else with_lengths(batch)
                         skipped = min(max(start - at, 0), n)
                         kept = n if stop is None else min(stop - at, n)
                         if kept > skipped:
                             yield at + skipped, batch.slice(skipped, kept - skipped)
                         at += n
             except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-                raise RunDirectoryError(
-                    f"{part.path}: damaged ({str(error).splitlines()[0]}); remove it, and run the same command again"
-                ) from None
+                raise self._damaged(part, error) from None
 
     def append(self, first: int, tables: Sequence[pa.Table]) -> None:
         """Write a part with the passages from the position *first* on, completely or not at all.
@@ -241,6 +196,36 @@ class SignalsFolder:
         write_part_file(self.path / f"part-{first:09d}-{last:09d}.parquet", tables, self._pass_sha256)
         self.remove_unfinished(first, last)
 
+    def keep_less(self) -> None:
+        """Write each part that holds other arrays than those that are kept again without these, one after another.
+
+        Raises:
+            RunDirectoryError: a part is damaged, or cannot be written.
+        """
+        import pyarrow as pa
+
+        assert self._kept is not None, "a pass that keeps everything has nothing to remove"
+        self.remove_unfinished()
+        for part in self.parts():
+            try:
+                with open_part_file(part.path, self._pass_sha256, self._kept) as file:
+                    if holds_only(file.schema_arrow.names, self._kept):
+                        continue
+                    columns = columns_read(file.schema_arrow.names, self._kept)
+                    tables = [file.read_row_group(at, columns) for at in range(file.num_row_groups)]
+            except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+                raise self._damaged(part, error) from None
+            if not self._kept:
+                tables = [
+                    pa.Table.from_batches(map(with_lengths, table.to_batches())) for table in tables if len(table)
+                ]
+            write_part_file(part.path, tables, self._pass_sha256)
+
+    def _damaged(self, part: Part, error: Exception) -> RunDirectoryError:
+        return RunDirectoryError(
+            f"{part.path}: damaged ({str(error).splitlines()[0]}); remove it, and run the same command again"
+        )
+
     def write_unfinished(self, first: int, table: pa.Table) -> None:
         """Replace what is kept of the block that begins at *first*: a row for each of its finished windows."""
         write_part_file(self._unfinished(first), [table], self._pass_sha256)
@@ -249,11 +234,12 @@ class SignalsFolder:
         """What `write_unfinished` kept; None where there is nothing, or nothing that can be read."""
         import pyarrow as pa
 
-        if not self._unfinished(first).exists():
+        if not self._unfinished(first).exists() or not self.reads:
             return None
         try:
-            with open_part_file(self._unfinished(first), self._pass_sha256) as file:
-                return StoredChunk(file.read(), self.tokenizer, first)
+            with open_part_file(self._unfinished(first), self._pass_sha256, self._kept) as file:
+                table = file.read()
+                return StoredChunk(table, self.tokenizer, first, table.column_names)
         except (pa.ArrowException, OSError, UnicodeDecodeError):
             return None  # its windows are computed again
 
@@ -272,10 +258,3 @@ class SignalsFolder:
 
     def _unfinished(self, first: int) -> Path:
         return self.path / f"unfinished-{first:09d}.parquet"
-
-
-def _as_single_array(table: pa.Table, name: str) -> pa.Array:
-    import pyarrow as pa
-
-    column = table.column(name).combine_chunks()
-    return column if isinstance(column, pa.Array) else pa.concat_arrays(column.chunks)

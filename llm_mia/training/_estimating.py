@@ -145,7 +145,7 @@ def _estimate(training: Training, pace: Pace) -> TrainingEstimate:
 
 
 def _lacks(run: RunDirectory, name: str, inputs: Inputs) -> bool:
-    return name not in run.record.passes or bool(run.signals(name).missing(inputs.passages))
+    return name not in run.record.passes or bool(run.signals(name, ()).missing(inputs.passages))
 
 
 def _passes(

@@ -32,6 +32,7 @@ class Recipe:
     """The model is saved after these epochs; the last ends the training."""
     batch_size: int
     learning_rate: float
+    method: training.Method = training.Method.FULL
 
 
 SMOLLM = Recipe("smollm", (1, 2), 8, 2e-4)
@@ -57,9 +58,10 @@ def trained(work: Path, recipe: Recipe, build: Build, texts: Sequence[str], seed
         unfinished = base.with_name(f".writing-{base.name}")
         _save(build(), unfinished)
         unfinished.rename(base)
-    settings = training.Recipe(training.Method.FULL, last, recipe.batch_size, recipe.learning_rate, seed=seed)
+    settings = training.Recipe(recipe.method, last, recipe.batch_size, recipe.learning_rate, seed=seed)
     training.train(base, texts, folder, settings, keep_epochs=recipe.epochs)
-    shutil.rmtree(base)
+    if recipe.method is not training.Method.LORA:  # an adapter is loaded together with its base
+        shutil.rmtree(base)
     return folders
 
 
@@ -81,17 +83,17 @@ def smollm() -> LocalBackend:
     )
 
 
-def scratch(corpus: Sequence[str], seed: int) -> LocalBackend:
+def scratch(corpus: Sequence[str], seed: int, layers: int = LAYERS, width: int = WIDTH) -> LocalBackend:
     """A small Llama with random weights and a tokenizer of *corpus*."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=VOCABULARY,
-        hidden_size=WIDTH,
-        intermediate_size=WIDTH * 8 // 3,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=WIDTH // HEAD,
+        hidden_size=width,
+        intermediate_size=width * 8 // 3,
+        num_hidden_layers=layers,
+        num_attention_heads=width // HEAD,
         max_position_embeddings=CONTEXT,
         bos_token_id=0,
         eos_token_id=1,

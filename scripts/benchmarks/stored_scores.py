@@ -49,8 +49,6 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "report": (*CLI, "report", "RUN"),
 }
 """What Python is given; in the place of ``RUN``: the run directory. `show` and `report` need the audit before them."""
-TOO_LONG: Mapping[str, tuple[int, str]] = {"calibrate, a stack": (1_000_000, "was stopped after 9 minutes")}
-"""Commands that are only measured up to so many passages, and what happened with more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +164,6 @@ def measure_run(passages: int, only: Sequence[str] = ()) -> dict[str, Measured]:
         run = write_run(Path(folder) / "run", passages)
         measured = {}
         for name, arguments in COMMANDS.items():
-            if passages > TOO_LONG.get(name, (passages, ""))[0]:
-                continue
             if not only or name in only or name in ("calibrate", "audit, after the scores"):
                 measured[name] = run_command(arguments, run)
                 print(f"{passages:,} {name}: {measured[name].seconds:.1f} s, busy {measured[name].busy:.1f} s, "
@@ -183,12 +179,7 @@ def stored_figures(counts: Sequence[int]) -> list[Figure]:
     for name in COMMANDS:
         least = measured[counts[0]][name]
         for count in counts:
-            goal = count == counts[-1]
-            if name not in measured[count]:
-                row = f"{name}, {count:,} stored scores: processor time"
-                figures.append(Figure(row, None, "s", at_most=SECONDS if goal else None, note=TOO_LONG[name][1]))
-                continue
-            each = measured[count][name]
+            goal, each = count == counts[-1], measured[count][name]
             above = f"{(each.peak - least.peak) / 1e6:,.0f} MB more than at {counts[0]:,}"
             figures += [
                 Figure(f"{name}, {count:,} stored scores: processor time", each.busy, "s",

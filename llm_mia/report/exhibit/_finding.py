@@ -10,11 +10,10 @@ from ...store import read_run
 from .._digests import code_sha256
 from .._results import Results
 from ..words import Outcome, Side, answer_of, counted, exhibit_sections, side_words
-from ._pages import page
+from ._pages import page, short_name
 
 __all__ = ["finding_page"]
 
-LONGEST_NAME = 60
 GLOSSARY = (
     ("known members, known non-members", "texts that the model was certainly trained on, and certainly not trained on"),
     ("AUROC", "the chance that a text of the first kind scores higher than a text of the second; 0.5 is no difference"),
@@ -48,11 +47,11 @@ def _record(results: Results) -> Iterator[tuple[str, str, str]]:
     audit = results.audit
     for role, record in audit.passes.items():
         if role == "target" or is_other_role(role):
-            yield f"{role} model", f"{_short(record.model.id)}, weights", record.model.weights_sha256
+            yield f"{role} model", f"{short_name(record.model.id)}, weights", record.model.weights_sha256
     run = read_run(audit.path)
     roles = ("members", "non-members", "candidates")[-len(run.inputs) :]
     for role, source in zip(roles, run.inputs, strict=False):
-        yield role, f"{_short(source.name)}, {counted(source.passages, 'passage')}", source.sha256
+        yield role, f"{short_name(source.name)}, {counted(source.passages, 'passage')}", source.sha256
     decisions = [entry for entry in History(audit.path, audit.path).of_run() if entry.attack == audit.decider]
     if decisions:
         yield "decided", f"{decisions[-1].when[:19].replace('T', ' ')} UTC", ""
@@ -61,9 +60,3 @@ def _record(results: Results) -> Iterator[tuple[str, str, str]]:
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
     yield "computed by", versions, ""
     yield "written by", "the code of llm_mia with the digest", code_sha256()
-
-
-def _short(name: str) -> str:
-    """The last part of a path, shortened where even that is long; manifest.json has the whole name."""
-    last = name.rstrip("/\\").replace("\\", "/").rpartition("/")[2] if name.startswith(("/", ".", "~")) else name
-    return last if len(last) <= LONGEST_NAME else f"{last[:LONGEST_NAME]}…"

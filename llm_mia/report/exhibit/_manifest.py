@@ -15,14 +15,15 @@ from ...history import Entry, History
 from ...records import InputRecord, PassRecord
 from ...store import read_run
 from .._digests import FileDigest, code_sha256, digest_of, extraction_files, run_files
-from .._results import Results
 
-__all__ = ["MANIFEST", "SUMS", "Manifest", "manifest_of", "read_manifest"]
+__all__ = ["MANIFEST", "SUMS", "TEXTS", "Manifest", "manifest_of", "read_manifest"]
 
 MANIFEST, SUMS = "manifest.json", "SHA256SUMS"
 VERSION = 1
 """Of the manifest. It is not that of the run directory: every later release checks an exhibit of this release."""
 KIND = "llm_mia exhibit"
+TEXTS = "texts"
+"""What the digest of an input is of, where it is not that of a file."""
 SHA256 = re.compile(r"[0-9a-f]{64}")
 ADVICE = "name the folder of an exhibit that 'llm-mia exhibit' wrote"
 
@@ -57,29 +58,49 @@ class Manifest:
         return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def manifest_of(results: Results, side: str, files: Mapping[str, bytes]) -> Manifest:
+def manifest_of(
+    run: Path,
+    passes: Mapping[str, PassRecord],
+    files: Mapping[str, bytes],
+    *,
+    side: str,
+    redacted: bool,
+    extraction: Path | None = None,
+    protocol: str = "",
+    of_texts: bool = False,
+) -> Manifest:
     """The manifest of an exhibit that has these *files*.
+
+    Args:
+        run: the run directory.
+        passes: its models, by the name of the pass.
+        files: the content of each file, by its path in the exhibit.
+        side: for whom it is worded.
+        redacted: whether it holds no text and no token.
+        extraction: the run directory of the extraction.
+        protocol: the digest of the protocol.
+        of_texts: whether the digests of inputs are those of the texts in them, and not those of files.
 
     Raises:
         RunDirectoryError: the run has no record, or a damaged one.
         OSError: a file of the run cannot be read.
     """
-    audit, extraction = results.audit, results.extraction
-    run = read_run(audit.path)
+    recorded = read_run(run)
+    digest_of_input = {"digest_of": TEXTS} if of_texts else {}
     return Manifest(
         kind=KIND,
         schema_version=VERSION,
         side=side,
-        redacted=results.redact,
+        redacted=redacted,
         llm_mia={"version": __version__, "code_sha256": code_sha256()},
-        versions=dict(run.versions),
-        models=[_model(name, record) for name, record in audit.passes.items()],
-        inputs=[_input(record) for record in run.inputs],
-        protocol_sha256=audit.protocol,
+        versions=dict(recorded.versions),
+        models=[_model(name, record) for name, record in passes.items()],
+        inputs=[_input(record) | digest_of_input for record in recorded.inputs],
+        protocol_sha256=protocol,
         # Not those of the cache: another machine has another cache, and an exhibit has the same bytes everywhere.
-        decisions=[_decision(entry) for entry in History(audit.path, audit.path).of_run()],
-        run=run_files(audit.path),
-        extraction={} if extraction is None else extraction_files(extraction.path),
+        decisions=[_decision(entry) for entry in History(run, run).of_run()],
+        run=run_files(run),
+        extraction={} if extraction is None else extraction_files(extraction),
         files={name: digest_of(content) for name, content in sorted(files.items())},
     )
 

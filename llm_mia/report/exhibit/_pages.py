@@ -11,8 +11,9 @@ from .._templates import policy_digest, templates
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["page"]
+__all__ = ["page", "short_name"]
 
+LONGEST_NAME = 60
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -25,6 +26,12 @@ def page(template: str, title: str, **values: object) -> bytes:
     policy = f"default-src 'none'; style-src '{policy_digest(style)}'; base-uri 'none'; form-action 'none'"
     text = _environment().get_template(template).render(title=title, style=_marked(style), policy=policy, **values)
     return (text.rstrip() + "\n").encode()
+
+
+def short_name(name: str) -> str:
+    """The last part of a path, shortened where even that is long; manifest.json has the whole name."""
+    last = name.rstrip("/\\").replace("\\", "/").rpartition("/")[2] if name.startswith(("/", ".", "~")) else name
+    return last if len(last) <= LONGEST_NAME else f"{last[:LONGEST_NAME]}…"
 
 
 @cache

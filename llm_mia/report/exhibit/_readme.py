@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from textwrap import fill
 
 from .._results import Results
+from ..words.published import PublishedTest
 
-__all__ = ["readme"]
+__all__ = ["audit_files", "published_files", "readme"]
+
+Listed = tuple[str, str]
+"""The name of a file, or of a folder, and what it holds."""
 
 WIDTH = 80
 PLAIN = str.maketrans({"\N{NO-BREAK SPACE}": " "})
 
 
-def readme(results: Results) -> bytes:
-    """The bytes of ``README.txt``."""
-    texts = "No file holds a text or a token of a passage." if results.redact else ""
+def audit_files(results: Results) -> list[Listed]:
+    """What the files of an audit are."""
     spans = (
         ("spans/", "what the model writes word for word: prompt, output and original side by side, with spans.csv"),
     )
-    files = [
+    return [
         ("finding.html", "the finding, a page; it loads nothing and runs no script"),
         (
             "works.csv",
@@ -28,12 +32,35 @@ def readme(results: Results) -> bytes:
         ),
         ("controls.html", "what would have shown another explanation than training; controls.csv has the same rows"),
         *(spans if results.extraction is not None else ()),
+    ]
+
+
+def published_files(tests: Sequence[PublishedTest], page: str) -> list[Listed]:
+    """What the files of *tests* of published texts are; *page* is the name of their page."""
+    tables = [
+        (f"{each.name}.csv", "a row for each document of the test: what it shows, or why it was left out")
+        for each in tests
+    ]
+    about = "the finding of the tests of published texts, and how the other side checks it"
+    return [(page, f"{about}; a page that loads nothing and runs no script"), *tables]
+
+
+def readme(files: Sequence[Listed], subject: str, redacted: str) -> bytes:
+    """The bytes of ``README.txt``.
+
+    Args:
+        files: what the files are, those with the digests left out.
+        subject: what the exhibit is of.
+        redacted: what no file holds, in a sentence; empty where that is not promised.
+    """
+    files = [
+        *files,
         ("manifest.json", "the SHA-256 of models, inputs, code, decisions, of the run directory and of each file here"),
         ("SHA256SUMS", "the same digests of the files here, in the form that sha256sum reads"),
     ]
     parts = [
-        "An exhibit of an audit: was a language model trained on these texts?",
-        *([texts] if texts else []),
+        f"An exhibit of {subject}: was a language model trained on these texts?",
+        *([redacted] if redacted else []),
         "\n".join(_listed(name, text) for name, text in files),
         _wrapped(
             "Cells of the tables that begin with = + - @ or an apostrophe have an apostrophe before them, so that no "

@@ -10,7 +10,7 @@ from pathlib import Path
 from ...errors import InputError, RunDirectoryError
 from ...store import read_run
 from .._digests import FileDigest, digest_of_file, extraction_files, run_files, sums
-from ._manifest import MANIFEST, SUMS, Manifest, read_manifest
+from ._manifest import MANIFEST, SUMS, TEXTS, Manifest, read_manifest
 
 __all__ = ["Compared", "Part", "State", "Verification", "verify_exhibit"]
 
@@ -34,7 +34,7 @@ class State(StrEnum):
     MISSING = "missing"
     ADDED = "added"
     NOT_COMPARED = "not compared"
-    """An input that is not on this machine, or is no single file."""
+    """An input that is not on this machine, or is no single file, or of which the digest of the texts is recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +129,13 @@ def _of_run(run: Path, manifest: Manifest) -> Iterator[Compared]:
     yield from _between(Part.RUN, run, manifest.run, run_files(run))
     if manifest.extraction and (run / "extraction.json").is_file():
         yield from _between(Part.EXTRACTION, run, manifest.extraction, extraction_files(run))
-    recorded = [str(each["sha256"]) for each in manifest.inputs]
+    recorded = ["" if each.get("digest_of") == TEXTS else str(each["sha256"]) for each in manifest.inputs]
     if len(recorded) != len(record.inputs):
         raise RunDirectoryError(f"{run}: has other inputs than the run of the exhibit: name that run as `run`")
     for each, sha256 in zip(record.inputs, recorded, strict=True):
         file = Path(each.name)
         state = State.NOT_COMPARED
-        if file.is_file():
+        if sha256 and file.is_file():
             state = State.SAME if digest_of_file(file).sha256 == sha256 else State.CHANGED
         yield Compared(Part.INPUT, each.name, state)
 

@@ -84,4 +84,6 @@ class Audited:
 
 def _marked(scores: Floats, flagged: Bools) -> Marked:
     finite = np.isfinite(scores)
+    if finite.all():  # of millions of candidates no copy
+        return Marked(scores, flagged, 0)
     return Marked(scores[finite], flagged[finite], int((~finite).sum()))

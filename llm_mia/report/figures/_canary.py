@@ -1,4 +1,4 @@
-"""The sum over documents that the draw gave, among those that other draws would have given."""
+"""The sum over documents that a test of published texts gave, among those that chance would have given."""
 
 from __future__ import annotations
 
@@ -8,41 +8,55 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...canary import CanaryResult, Histogram
-from ..words import CANARY_TITLE, canary_figure_words
-from ._display import Rows, drawn_on
+from ...canary import CanaryResult, Histogram, PairedResult, reflipped
+from ..words import CANARY_TITLE, PAIRED_TITLE, canary_figure_words, paired_figure_words
+from ._display import Figure, Rows, drawn_on
 from ._style import LIGHT
-from ._svg import png_of, svg_of
+from ._svg import figure_of, png_of, svg_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["CanaryDisplay", "canary", "write_canary_figure"]
+__all__ = [
+    "SumDisplay",
+    "canary",
+    "paired",
+    "published_figures",
+    "write_canary_figure",
+    "write_paired_figure",
+]
 
-NAME = "canary"
+ROOM = 1.4
+"""Height of the axes, in heights of the highest bar: room for the legend above the bars."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CanaryDisplay:
-    """Bars for other draws, and a line for the draw."""
+class SumDisplay:
+    """Bars for what chance gives, and a line for the test."""
 
+    name: str
+    title: str
+    description: str
     null: Histogram
     observed: float
-    description: str
-    name: str = NAME
-    title: str = CANARY_TITLE
+    x: str
+    """What the axis of sums shows."""
+    y: str
+    """What is counted."""
+    bars: str
+    line: str
     height: float = 2.6
 
     @property
     def table(self) -> Rows:
-        """The intervals with at least a draw in them: at most 39, and the sum."""
-        edges = self._edges()
+        """The intervals with a count: at most 39, and the sum."""
+        edges, digits = self._edges(), 2 if self.null.high - self.null.low > 2 else 4
         rows = [
-            (f"{low:.2f}", f"{high:.2f}", f"{count:,}")
+            (f"{low:.{digits}f}", f"{high:.{digits}f}", f"{count:,}")
             for low, high, count in zip(edges, edges[1:], self.null.counts, strict=False)
             if count
         ]
-        return (("Sum from", "to", "Other draws"), *rows[:38], (f"{self.observed:.2f}", "", "the draw"))
+        return (("Sum from", "to", self.bars.capitalize()), *rows[:38], (f"{self.observed:.{digits}f}", "", self.line))
 
     def draw(self, ax: Axes) -> None:
         """Draw the histogram and the line."""
@@ -54,12 +68,12 @@ class CanaryDisplay:
             align="edge",
             color=LIGHT["nonmember"],
             alpha=0.55,
-            label="other draws",
+            label=self.bars,
         )
-        ax.axvline(self.observed, color=LIGHT["member"], linewidth=2.0, label="the draw that was made")
-        ax.set_xlabel("sum over documents: public variant less sealed ones, in spreads")
-        ax.set_ylabel("draws")
-        ax.set_ylim(0, 1.4 * max(self.null.counts))  # room for the legend above the bars
+        ax.axvline(self.observed, color=LIGHT["member"], linewidth=2.0, label=self.line)
+        ax.set_xlabel(self.x)
+        ax.set_ylabel(self.y)
+        ax.set_ylim(0, ROOM * max(self.null.counts))
         ax.legend(loc="upper right" if self.observed < (self.null.low + self.null.high) / 2 else "upper left")
 
     def _edges(self) -> list[float]:
@@ -68,18 +82,66 @@ class CanaryDisplay:
 
 def canary(result: CanaryResult, ax: Axes | None = None) -> Axes:
     """The sum over documents among those of other draws."""
-    display = _display(result)
+    display = _of_canary(result)
     return drawn_on(ax, display.draw, display.height)
+
+
+def paired(result: PairedResult, ax: Axes | None = None) -> Axes:
+    """The sum over documents among those of other signs, with the placebo that counts."""
+    display = _of_paired(result)
+    return drawn_on(ax, display.draw, display.height)
+
+
+def published_figures(canary: CanaryResult | None, paired: PairedResult | None) -> list[Figure]:
+    """The figures of the tests that there are, for a page."""
+    displays = [
+        *([] if canary is None else [_of_canary(canary)]),
+        *([] if paired is None else [_of_paired(paired)]),
+    ]
+    return [*map(figure_of, displays)]
 
 
 def write_canary_figure(result: CanaryResult) -> list[Path]:
     """Write ``canary.svg`` and ``canary.png`` into the folder of *result*; returns the files."""
-    display = _display(result)
-    files = [result.path / f"{NAME}.svg", result.path / f"{NAME}.png"]
+    return _written(_of_canary(result), result.path)
+
+
+def write_paired_figure(result: PairedResult) -> list[Path]:
+    """Write ``paired.svg`` and ``paired.png`` into the folder of *result*; returns the files."""
+    return _written(_of_paired(result), result.path)
+
+
+def _written(display: SumDisplay, folder: Path) -> list[Path]:
+    files = [folder / f"{display.name}.svg", folder / f"{display.name}.png"]
     files[0].write_text(svg_of(display, variables=False) + "\n", encoding="utf-8")
     files[1].write_bytes(png_of(display))
     return files
 
 
-def _display(result: CanaryResult) -> CanaryDisplay:
-    return CanaryDisplay(result.null, result.test.statistic, canary_figure_words(result))
+def _of_canary(result: CanaryResult) -> SumDisplay:
+    return SumDisplay(
+        name="canary",
+        title=CANARY_TITLE,
+        description=canary_figure_words(result),
+        null=result.null,
+        observed=result.test.statistic,
+        x="sum over documents: public variant less sealed ones, in spreads",
+        y="draws",
+        bars="other draws",
+        line="the draw that was made",
+    )
+
+
+def _of_paired(result: PairedResult) -> SumDisplay:
+    null = reflipped([row.difference for row in result.rows])
+    return SumDisplay(
+        name="paired",
+        title=PAIRED_TITLE,
+        description=paired_figure_words(result, sum(null.counts)),
+        null=null,
+        observed=result.test.statistic,
+        x=f"sum over documents: model less placebo, nats per {result.per}",
+        y="choices of signs",
+        bars="random signs",
+        line="the documents as they are",
+    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...documents import document_scores
-from ...records import SharedNames, number_names
+from ...records import SharedNames, count_each, number_names
 from ..words import figures as words
 from ._audited import Audited
 from ._display import Display, Rows, Undrawable
@@ -104,15 +104,15 @@ class DocumentsDisplay:
 
 def documents_display(audited: Audited) -> Display:
     """The documents of an audit's candidates."""
-    audit = audited.audit
-    rows = audit.flags.rows_by_column
-    finite = np.flatnonzero(np.isfinite(rows.scores))
-    if not len(finite):
+    audit, candidates = audited.audit, audited.candidates
+    scores, flagged = candidates.scores, candidates.flagged
+    if not len(scores):
         return Undrawable(NAME, words.TITLES[NAME], words.NO_CANDIDATES)
-    scores, flagged = rows.scores[finite], rows.flagged[finite]
-    names, numbers = number_names(SharedNames.of(rows.documents).take(finite))
+    rows = audit.flags.rows_by_column
+    documents = SharedNames.of(rows.documents)
+    names, numbers = number_names(documents.take(np.isfinite(rows.scores)) if candidates.missing else documents)
     means = document_scores(scores, SharedNames(names, numbers)).values
-    passages, flags = np.bincount(numbers), np.bincount(numbers[flagged], minlength=len(names))
+    passages, flags = (count_each(each, len(names)) for each in (numbers, numbers[flagged]))
     lowest, highest = np.full(len(names), np.inf), np.full(len(names), -np.inf)
     np.minimum.at(lowest, numbers, scores)
     np.maximum.at(highest, numbers, scores)

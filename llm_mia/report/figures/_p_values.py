@@ -71,14 +71,16 @@ def p_values_display(audited: Audited) -> Display:
     """The p-values of an audit's candidates."""
     audit, calibration = audited.audit, audited.audit.calibration
     rows = audit.flags.rows_by_column
-    scored = np.flatnonzero(~np.isnan(rows.p_values))
-    if not len(scored):
+    p_values, documents = rows.p_values, SharedNames.of(rows.documents)
+    scored = ~np.isnan(p_values)
+    if not scored.any():
         return Undrawable(NAME, words.TITLES[NAME], words.NO_CANDIDATES)
     n, n_documents = calibration.n, calibration.n_documents if calibration.documents else None
     if calibration.categories:  # the grid of the smallest category, which is the coarsest
         n_documents = min(category.n_documents for category in calibration.categories.values())
-    p_values = rows.p_values[scored]
-    counted = p_value_counts(p_values, SharedNames.of(rows.documents).take(scored), n, n_documents=n_documents)
+    if not scored.all():  # of millions of candidates no copy
+        p_values, documents = p_values[scored], documents.take(scored)
+    counted = p_value_counts(p_values, documents, n, n_documents=n_documents)
     level = calibration.fpr if audited.rate_is_fpr else None
     description = words.p_values_words(audit, p_values, counted)
     return PValuesDisplay(counted, level, words.note_of(audit), description)

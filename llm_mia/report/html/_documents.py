@@ -7,7 +7,6 @@ import math
 import operator
 from collections import Counter
 from collections.abc import Collection
-from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +14,8 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from ...decision import DocumentRanking, NoPValue, RankedDocument
-from ...records import number_names
+from ...records import count_each, number_names
+from ...scores import UNKNOWN
 from .._results import Results
 from ..extractable import PROBABILITY, STRETCH
 from ..words import passages as words
@@ -116,8 +116,8 @@ def _documents(results: Results, named: Collection[str] = ()) -> list[_Document]
 
     These are the first `MOST_DOCUMENTS`, and after them the others that are *named*.
     """
-    names, numbers = number_names(results.scores.groups().take(results.scores.rows(None)))
-    flagged = np.bincount(numbers[results.flags.flagged], minlength=len(names)).tolist()
+    names, numbers = number_names(results.scores.groups().take(results.scores.labels == UNKNOWN))
+    flagged = count_each(numbers[results.flags.flagged], len(names)).tolist()
     place, of_document = {name: at for at, name in enumerate(names)}, _source_of_documents(results, numbers)
     shares, whys = results.extractable.shares, _whys(results.ranking)
 
@@ -137,7 +137,7 @@ def _documents(results: Results, named: Collection[str] = ()) -> list[_Document]
 def _source_of_documents(results: Results, numbers: NDArray[np.int32]) -> list[str]:
     """The source of each document, whose candidates have these *numbers*."""
     sources: list[str | None] = [None] * (int(numbers.max(initial=-1)) + 1)
-    for number, value in zip(numbers.tolist(), results.flags.columns.get(SOURCE, repeat(None)), strict=False):
+    for number, value in zip(map(int, numbers), results.flags.columns.get(SOURCE, ()), strict=False):
         source = "" if value is None else str(value)
         sources[number] = source if sources[number] in (None, source) else SEVERAL
     return [source or "" for source in sources]
@@ -149,11 +149,11 @@ def _sources(results: Results) -> list[_Source]:
     if all(value is None for value in values):
         return []
     passages, flagged = Counter[str](), Counter[str]()
-    for value, is_flagged in zip(values, results.flags.flagged.tolist(), strict=True):
+    for value, is_flagged in zip(values, map(bool, results.flags.flagged), strict=True):
         source = "" if value is None else str(value)
         passages[source] += 1
         flagged[source] += is_flagged
-    names, numbers = number_names(results.scores.groups().take(results.scores.rows(None)))
+    names, numbers = number_names(results.scores.groups().take(results.scores.labels == UNKNOWN))
     of_document = dict(zip(names, _source_of_documents(results, numbers), strict=True))
     documents, likely, smallest = Counter[str](), Counter[str](), dict[str, float]()
     for document in results.ranking.documents:
@@ -171,8 +171,14 @@ def _sources(results: Results) -> list[_Source]:
 
 def _extractable_words(results: Results) -> str:
     extracted = results.extractable.extracted
-    counts = {"kept": len(results.texts), "candidates": len(results.flags)}
-    return words.extractable_words(extracted=extracted, stretch=STRETCH, probability=PROBABILITY, **counts)
+    return words.extractable_words(
+        extracted=extracted,
+        stretch=STRETCH,
+        probability=PROBABILITY,
+        kept=len(results.texts),
+        candidates=len(results.flags),
+        signals=results.keeps_signals,
+    )
 
 
 def _rounded(value: float | None) -> float | None:

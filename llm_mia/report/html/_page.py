@@ -14,6 +14,7 @@ from ..words.method import again_words, deciding_rows, input_rows, model_rows, r
 from ._documents import documents_section
 from ._passages import passages_section
 from ._policy import content_security_policy
+from ._published import published_sections
 from ._templates import render
 from ._trust import trust_of
 
@@ -21,6 +22,8 @@ __all__ = ["report_html", "write_report"]
 
 FOLDER = Path(__file__).parent
 FILE = "report.html"
+UNLESS_TESTED = {"canary", "paired"}
+"""The sections of tests of published texts, which are there where the folder holds such a test."""
 WITH_CHECKS = "baselines"
 """The figure of the second section: what a classifier that never saw the model can do."""
 
@@ -57,13 +60,15 @@ def report_html(results: Results) -> str:
     answer = answer_of(results.audit)
     documents, passages = documents_section(results), passages_section(results)
     parts = {"figures": drawings, "documents": documents, "passages": passages}
+    shown = {*(anchor for anchor in page_words.SECTIONS if parts.get(anchor, True))}
+    shown -= UNLESS_TESTED - {each.name for each in results.published.shown}
     page = render(
         "page.html",
         style=style,
         script=script,
         policy=content_security_policy(style, script),
         words=page_words,
-        shown=[anchor for anchor in page_words.SECTIONS if parts.get(anchor, True)],
+        shown=[anchor for anchor in page_words.SECTIONS if anchor in shown],
         title=page_words.title_words(results.audit, answer.outcome),
         redacted=results.redact,
         withheld=page_words.below_withheld(results.audit),
@@ -74,6 +79,7 @@ def report_html(results: Results) -> str:
         figures=[figure for figure in drawings if figure.name != WITH_CHECKS],
         documents=documents,
         passages=passages,
+        published=published_sections(results.published),
         method=_method(results),
     )
     # A name of a file may hold bytes that are no text.

@@ -53,6 +53,7 @@ def passages_section(results: Results, *, most: int = MOST_PASSAGES) -> Markup:
         "passages.html",
         notes=words.passages_words(len(shown), len(audit.flags.rows), len(attacks), len(results.scores.columns)),
         no_texts="" if results.texts else words.no_texts_words(redacted=results.redact),
+        no_signals="" if results.keeps_signals else words.no_signals_words(results.run.kept_signals),
         rounded=words.rounded_words(_steps(results).logprob) if results.texts else "",
         figures=words.figures_words(audit.flags),
         placed=words.placed_words(audit.calibration.split, shadows=audit.shadows is not None),
@@ -101,7 +102,7 @@ def _shown(results: Results, most: int) -> list[_Row]:
     """The candidates that the page lists, in the order of the input, in which texts and signals are stored."""
     places = results.flags.most_member_like(most)  # the audit keeps texts by the same rule
     rows = results.scores.rows(None)[places].tolist()
-    return [_Row(results.flags[place], row) for place, row in zip(places.tolist(), rows, strict=True)]
+    return [_Row(flag, row) for flag, row in zip(results.flags.at(places), rows, strict=True)]
 
 
 def _index(results: Results, shown: Sequence[_Row], attacks: Sequence[str]) -> dict[str, Any]:
@@ -200,8 +201,8 @@ def _texts_with_signals(
 ) -> Iterator[tuple[StoredText, tuple[TokenSignals, TokenSignals | None]]]:
     """Each kept text with its signals under the target and under the other model."""
     others: Iterable[tuple[StoredText, TokenSignals] | None]
-    others = results.signals(models.other) if models.other else iter(lambda: None, 0)
-    for (text, target), other in zip(results.signals("target"), others, strict=False):
+    others = results.kept_signals(models.other) if models.other else iter(lambda: None, 0)
+    for (text, target), other in zip(results.kept_signals("target"), others, strict=False):
         yield text, (target, other[1] if other else None)
 
 

@@ -5,10 +5,12 @@ from ._answering import answer_of, flags_answer
 from ._audit_by_shadows import HEADER, SHADOW_ASSUMPTION, by_shadows, name_sets, shadow_facts, shadow_rows
 from ._canary import (
     CANARY_TITLE,
+    PAIRED_TITLE,
     canary_answer,
     canary_figure_words,
     canary_notes,
     paired_answer,
+    paired_figure_words,
     paired_notes,
     unused_words,
 )
@@ -108,6 +110,7 @@ __all__ = [
     "HEADER",
     "NO_BREAK",
     "NO_CAUSE",
+    "PAIRED_TITLE",
     "PLAN_RESERVE",
     "PLAN_TITLE",
     "SHADOW_ASSUMPTION",
@@ -177,6 +180,7 @@ __all__ = [
     "notes_words",
     "p_words",
     "paired_answer",
+    "paired_figure_words",
     "paired_notes",
     "perplexity_change",
     "perplexity_words",

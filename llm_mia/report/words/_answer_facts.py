@@ -51,7 +51,8 @@ def flags_facts(flags: Flags) -> list[tuple[str, str]]:
     if flags.withheld:
         return [("flags", "are in the file, but no conclusion may rest on them")]
     of_flags = [("wrongly", _wrongly(flags, None)), _bound(flags, flags.notes), *_categories(flags)]
-    return [*of_flags, *_protocol(flags.notes), *_number(flags), *_compared(flags)]
+    about_run = [*_protocol(flags.notes), *precision_facts(flags.notes)]
+    return [*of_flags, *about_run, *_number(flags), *_compared(flags)]
 
 
 def flags_trust(flags: Flags) -> list[str]:

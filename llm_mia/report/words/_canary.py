@@ -16,15 +16,22 @@ from ._counting import counted, unbroken
 
 __all__ = [
     "CANARY_TITLE",
+    "PAIRED_TITLE",
     "canary_answer",
     "canary_figure_words",
     "canary_notes",
+    "draw_words",
+    "draws_words",
     "paired_answer",
+    "paired_figure_words",
     "paired_notes",
+    "reason_left_out",
+    "signed_words",
     "unused_words",
 ]
 
 CANARY_TITLE = "The sum over documents, and what other draws would have given"
+PAIRED_TITLE = "The sum over documents, and what other signs would have given"
 NOT_ABSENCE = "A large p-value does not show that the model was not trained on them."
 REASONS = {
     UnusedBecause.NO_SCORE: "a text has no score, for example because it is too short",
@@ -57,13 +64,13 @@ def canary_answer(result: CanaryResult) -> Answer:
         headline,
         rate,
         [
-            ("effect", f"{_signed(test.effect, 'spreads')} from sealed to public variants"),
+            ("effect", f"{signed_words(test.effect, 'spreads')} from sealed to public variants"),
             ("tests", _tests_words(result)),
             ("p-value", f"of all documents together, by {result.attack}; no single document has one"),
-            ("draws", _draws_words(result)),
+            ("draws", draws_words(result)),
             *([("left out", unused_words(result.unused, "document"))] if result.unused else []),
         ],
-        ["It assumes only that the choice was random; it assumes nothing about the texts.", _draw_words(result)],
+        ["It assumes only that the choice was random; it assumes nothing about the texts.", draw_words(result)],
         len(canary_notes(result)),
         "" if significant else "more documents, or variants that appear more often",
     )
@@ -107,11 +114,11 @@ def paired_answer(result: PairedResult) -> Answer:
         [
             (
                 "effect",
-                f"document {_signed(test.effect, f'nats per {result.per}', 3)}, less placebo",
+                f"document {signed_words(test.effect, f'nats per {result.per}', 3)}, less placebo",
             ),
-            ("target", f"pair {_signed(result.prefers, 'nats per token', 3)}"),
+            ("target", f"pair {signed_words(result.prefers, 'nats per token', 3)}"),
             *(
-                ("placebo", f"pair {_signed(each.prefers, 'nats per token', 3)}; {p_words(each.test.p_value)}")
+                ("placebo", f"pair {signed_words(each.prefers, 'nats per token', 3)}; {p_words(each.test.p_value)}")
                 for each in result.placebos
             ),
             ("p-value", "of all documents together; no single document or pair has one"),
@@ -149,6 +156,20 @@ def canary_figure_words(result: CanaryResult) -> str:
         f"The sum over {counted(len(result.rows), 'document')} of the difference between the public variant and the "
         f"sealed ones is {result.test.statistic:.1f}. Bars: the same sum for {sum(result.null.counts):,} other draws."
     )
+
+
+def paired_figure_words(result: PairedResult, flips: int) -> str:
+    """What the figure shows, of which *flips* choices of signs were drawn."""
+    return (
+        f"The sum over {counted(len(result.rows), 'document')} of the model's preference for the published texts, less "
+        f"that of the placebo, is {result.test.statistic:.3f} nats per {result.per}. Bars: the same sum for {flips:,} "
+        "random choices of the signs of the documents."
+    )
+
+
+def reason_left_out(unused: UnusedText) -> str:
+    """Why a document or a pair takes no part."""
+    return REASONS[unused.because]
 
 
 def unused_words(unused: Sequence[UnusedText], unit: str) -> str:
@@ -200,14 +221,16 @@ def _tests_words(result: CanaryResult) -> str:
     )
 
 
-def _draws_words(result: CanaryResult) -> str:
+def draws_words(result: CanaryResult) -> str:
+    """How the p-value was computed."""
     test = result.test
     if test.exact:
         return f"compared with all {test.choices:,} possible draws; the p-value is exact"
     return f"compared with {test.choices:,} random draws; the p-value (1 + b) ÷ (1 + B) is valid"
 
 
-def _draw_words(result: CanaryResult) -> str:
+def draw_words(result: CanaryResult) -> str:
+    """What fixed the choice of the public variants, in a sentence."""
     if not result.beacon:
         return "The choice rests on the secret alone: whoever has it could have tried several before sealing."
     if not result.beacon_source:
@@ -218,7 +241,7 @@ def _draw_words(result: CanaryResult) -> str:
     return f"The secret and {result.beacon:.40} fix the choice: check it by 'llm-mia canary verify'."
 
 
-def _signed(figure: Interval, unit: str, digits: int = 2) -> str:
+def signed_words(figure: Interval, unit: str, digits: int = 2) -> str:
     """A figure with its sign and its *unit*, and its interval where it has one."""
     value, *ends = (f"{each:+.{digits}f}".replace("-", "−") for each in (figure.value, figure.low, figure.high))
     named = f"{value} {unit}".rstrip()

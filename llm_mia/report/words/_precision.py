@@ -18,7 +18,7 @@ NOT_MEASURED = {
     "seconds": "that would have taken more than 5 % of the time of the run",
     "refused": "the model could not be computed in float32",
 }
-IN_FLOAT32 = "to decide without this rounding, run 'llm-mia audit' with --dtype float32 and another folder"
+IN_FLOAT32 = "to decide without this rounding, run 'llm-mia audit --dtype float32' with another folder"
 
 
 def rounding_words(figures: Figures) -> str:
@@ -60,7 +60,7 @@ def precision_facts(notes: Iterable[Note]) -> list[tuple[str, str]]:
     figures = [note.figures for note in notes if note.kind == NoteKind.PRECISION]
     if not figures or not figures[0].get("finding_depends"):
         return []
-    return [("rounding", f"the finding depends on the rounding of {figures[0]['dtype']}; use --dtype float32")]
+    return [("rounding", f"the finding depends on the rounding of {figures[0]['dtype']}; audit with --dtype float32")]
 
 
 def _number(value: float) -> str:

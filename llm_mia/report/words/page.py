@@ -38,6 +38,8 @@ SECTIONS = {
     "figures": ("Figures", "Figures"),
     "documents": ("Documents", "Documents"),
     "passages": ("Passages", "Passages"),
+    "canary": ("Test of canaries", "Canaries"),
+    "paired": ("Test of published and withheld versions", "Versions"),
     "method": ("How it was done", "Method"),
 }
 """Heading and short name of each section, by its anchor."""

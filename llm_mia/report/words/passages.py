@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...calibration import Split
 from ...decision import DocumentRanking, ErrorRate, Flags, NoPValue, QValueMethod
-from ...records import PassRecord
+from ...records import KeptSignals, PassRecord
 from ._audit_by_shadows import by_shadows, name_sets
 from ._comparisons import role_words
 from ._counting import counted
@@ -18,6 +18,7 @@ __all__ = [
     "figures_words",
     "no_difference_words",
     "no_p_value_words",
+    "no_signals_words",
     "no_texts_words",
     "passages_words",
     "placed_words",
@@ -84,10 +85,13 @@ def sources_words(flags: Flags) -> str:
     )
 
 
-def extractable_words(*, extracted: bool, stretch: int, probability: float, kept: int, candidates: int) -> str:
+def extractable_words(
+    *, extracted: bool, stretch: int, probability: float, kept: int, candidates: int, signals: bool = True
+) -> str:
     """What the extractable share is; *extracted*: by `extract`, not from the signals of the audit.
 
-    The texts of *kept* of the *candidates* are there to be shown, which decides what a missing share means.
+    The texts of *kept* of the *candidates* are there to be shown, and *signals* or not, which decides what a missing
+    share means.
     """
     if extracted:
         return (
@@ -99,6 +103,8 @@ def extractable_words(*, extracted: bool, stretch: int, probability: float, kept
     missing = too_short if kept == candidates else "its text is not shown"
     if 0 < kept < candidates:
         missing = f"{too_short} among the texts that are shown"
+    if not signals:
+        missing = "the signals were not kept"
     return (
         f"Extractable is the share of a document's tokens in stretches of {stretch} tokens that the model writes "
         f"word for word with a probability of at least {100 * probability:g}\u00a0%, after the text before them. "
@@ -151,6 +157,15 @@ def no_texts_words(*, redacted: bool) -> str:
     if redacted:
         return "Texts and tokens were left out of this page on request (redacted)."
     return "The run directory holds no texts, so the page shows ids and figures alone."
+
+
+def no_signals_words(kept: KeptSignals) -> str:
+    """Why the page shows no colours of tokens, and how to get them."""
+    return (
+        f"The signals were not kept (--keep-signals {kept} of 'llm-mia score'), so no token is coloured, and no "
+        "stretch that the model writes word for word is framed; for these, score again into another folder with "
+        "--keep-signals full, and audit there."
+    )
 
 
 def no_difference_words(passes: Sequence[PassRecord], role: str | None) -> str:

@@ -1,0 +1,107 @@
+"""What known non-members gain over the reference model: the null distribution of a passage's gain."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..records import GainNull
+from ._fields import Likelihoods, TokenLikelihoods
+
+__all__ = ["PRIOR", "fit_gain_null", "standardised_excess", "summed_excess"]
+
+Floats = NDArray[np.float64]
+
+PRIOR = 10.0
+"""A token's mean gain is drawn towards 0 as if it occurred so many more times without a gain."""
+PENALTY = 20.0
+"""On squared coefficients of the regressions, in passages; features are in standard units."""
+FARTHEST = 4.0
+"""Features farther from their mean count as so many standard deviations: beyond them the regressions extrapolate."""
+ENDS = (0.02, 0.98)
+"""Of the logarithms of absolute residuals; those outside are drawn in, for a residual near 0 has no finite one."""
+
+
+def summed_excess(target: TokenLikelihoods, reference: Likelihoods, null: GainNull) -> float:
+    """1/√n · Σ of the gains of a passage less the mean gain that *null* has for each of its tokens."""
+    gains = (target.logprob - reference.logprob).astype(np.float64)
+    usual = null.token_gains
+    known = target.token_ids < len(usual)
+    excess = gains - np.where(known, usual[np.where(known, target.token_ids, 0)], 0.0) if len(usual) else gains
+    return float(excess.sum() / np.sqrt(len(gains)))
+
+
+def standardised_excess(target: TokenLikelihoods, reference: Likelihoods, text: str, null: GainNull) -> float:
+    """`summed_excess` less its mean, over its spread, both of them as *null* expects them of such a passage."""
+    row = _design(_features(reference, text)[None, :], null)[0]
+    mean, spread = float(row @ null.mean), float(np.exp(row @ null.log_spread))
+    return (summed_excess(target, reference, null) - mean) / spread
+
+
+def fit_gain_null(
+    targets: Sequence[TokenLikelihoods], references: Sequence[Likelihoods], texts: Sequence[str]
+) -> GainNull:
+    """The null distribution of gains, learned from passages that the target was not trained on.
+
+    The means of tokens that a passage is scored with leave the passage itself out, as they do for a new passage: else
+    its scores would be too small, and the regressions would learn that. Ridge regressions give mean and logarithm of
+    the absolute deviation.
+    """
+    features = np.array([_features(*row) for row in zip(references, texts, strict=True)])
+    scale = features.std(axis=0)
+    token_gains, scores = _token_gains(targets, references)
+    null = GainNull(token_gains, features.mean(axis=0), np.where(scale > 0, scale, 1.0))
+    design = _design(features, null)
+    mean = _ridge(design, scores)
+    deviations = np.abs(scores - design @ mean)
+    logs = np.log(np.maximum(deviations, max(1e-3 * float(deviations.mean()), 1e-9)))
+    log_spread = _ridge(design, np.clip(logs, *np.quantile(logs, ENDS)))
+    return GainNull(null.token_gains, null.centre, null.scale, mean, log_spread)
+
+
+def _token_gains(targets: Sequence[TokenLikelihoods], references: Sequence[Likelihoods]) -> tuple[Floats, Floats]:
+    """The mean gain of each token id, drawn towards 0; and `summed_excess` of each passage by the others' means."""
+    lengths = np.array([len(signals) for signals in targets])
+    tokens = np.concatenate([signals.token_ids for signals in targets]).astype(np.int64)
+    gains = np.concatenate(
+        [ours.logprob - theirs.logprob for ours, theirs in zip(targets, references, strict=True)]
+    ).astype(np.float64)
+    count = int(tokens.max()) + 1
+    sums, sizes = np.bincount(tokens, gains, count), np.bincount(tokens, minlength=count)
+    passage = np.repeat(np.arange(len(lengths)), lengths)
+    pairs, at = np.unique(passage * count + tokens, return_inverse=True)
+    left_sums = sums[tokens] - np.bincount(at, gains, len(pairs))[at]
+    left_sizes = sizes[tokens] - np.bincount(at, minlength=len(pairs))[at]
+    excess = np.bincount(passage, gains - left_sums / (left_sizes + PRIOR), len(lengths))
+    return sums / (sizes + PRIOR), excess / np.sqrt(lengths)
+
+
+def _features(reference: Likelihoods, text: str) -> Floats:
+    """What the target never touches: loss and its spread, length, what zlib saves, and bytes a token."""
+    losses, encoded = -reference.logprob.astype(np.float64), text.encode()
+    tokens, size = len(losses), max(1, len(encoded))
+    return np.array(
+        [
+            losses.mean(),
+            losses.std(),
+            np.log(tokens),
+            1 / np.sqrt(tokens),
+            len(zlib.compress(encoded)) / size,
+            size / tokens,
+        ]
+    )
+
+
+def _design(features: Floats, null: GainNull) -> Floats:
+    """A constant and the features in standard units; shape (passages, 1 + features)."""
+    units = np.clip((features - null.centre) / null.scale, -FARTHEST, FARTHEST)
+    return np.column_stack([np.ones(len(units)), units])
+
+
+def _ridge(design: Floats, values: Floats) -> Floats:
+    """Coefficients; that of the constant is not penalised."""
+    penalty = np.diag([0.0, *[PENALTY] * (design.shape[1] - 1)])
+    return np.asarray(np.linalg.solve(design.T @ design + penalty, design.T @ values))
