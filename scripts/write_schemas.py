@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 
-from schema_canary import canary_test, paired
+from schema_canary import canary_plan, canary_test, paired
 from schema_decisions import audit, calibration, collection, decisions, demo, evaluate, flags, validate
 from schema_defenses import defend
 from schema_gate import gate
@@ -61,6 +61,7 @@ SCHEMAS = {
     "registry": (registry, "registry"),
     "canary-make": (sealing, "canary make and canary draw"),
     "canary-verify": (verified, "canary verify"),
+    "canary-plan": (canary_plan, "canary plan, and show of such a plan"),
     "canary-test": (canary_test, "canary test, and show of such a test"),
     "paired": (paired, "paired, and show of such a test"),
 }

@@ -66,6 +66,15 @@ def test_the_fit_leaves_a_passage_out_of_the_means_that_it_is_scored_with() -> N
     assert np.abs(with_itself).mean() < np.abs(excess).mean(), "a passage explains a part of its own gains"
 
 
+def test_the_fit_leaves_the_whole_document_out_where_documents_are_given() -> None:
+    pairs = [pair([1, 2], [0, 1]), pair([1, 2], [0, 1]), pair([3, -1], [0, 2])]
+    texts = ["a text", "a text", "other"]
+    null = fit_gain_null([ours for ours, _ in pairs], [theirs for _, theirs in pairs], texts, ["a", "a", "b"])
+    excess = np.array([1 - 3 / 11 + 2, 1 - 3 / 11 + 2, 3 - 2 / 12 - 1]) / np.sqrt(2)
+    assert null.mean[0] == pytest.approx(excess.mean())
+    assert null.token_gains == pytest.approx([5 / 13, 4 / 12, -1 / 11])
+
+
 def test_golden_values() -> None:
     rng = np.random.default_rng(1)
     pairs = [

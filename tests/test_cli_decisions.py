@@ -506,7 +506,7 @@ def test_artefacts_of_other_runs_are_refused(
 def test_a_folder_without_a_result_is_not_shown(fails: Fails, tmp_path: Path) -> None:
     assert fails("show", tmp_path).endswith(
         "or name the folder of a finished run of 'llm-mia audit', 'extract', 'gate', 'shadow', 'defend', 'monitor', "
-        "'canary test' or 'paired'"
+        "'canary plan', 'canary test' or 'paired'"
     )
     (tmp_path / "scores.parquet").touch()
     assert "holds scores (scores.parquet), and no decision: go on with 'llm-mia evaluate'" in fails("show", tmp_path)

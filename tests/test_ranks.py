@@ -66,7 +66,7 @@ def test_the_first_process_removes_the_signals_when_the_scores_are_written(tmp_p
     for _ in range(2):  # the second time all is finished
         assert together(tmp_path / "run", "none kept") == ["0 led", "1 followed"]
         assert read_run(tmp_path / "run").passes["target"].kept_fields == ()
-        assert len(read_signals(tmp_path / "run", "target", ()).text_digests()) == len(TEXTS)
+        assert len(list(read_signals(tmp_path / "run", "target", ()).text_digests())) == len(TEXTS)
         assert len(read_scores(tmp_path / "run")) == len(TEXTS)
 
 

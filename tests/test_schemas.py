@@ -22,13 +22,13 @@ from llm_mia.errors import UsageError
 from llm_mia.gate import Limits, gate
 from llm_mia.guard import Served
 from llm_mia.records import Interval
-from llm_mia.report import defenses_summary, extraction_summary, guard_summary, shadows_summary
+from llm_mia.report import defenses_summary, extraction_summary, guard_summary, plan_summary, shadows_summary
 from llm_mia.report.schemas import schema, schemas
 from llm_mia.shadow import ShadowRecord, Shadows, ShadowsPlan, ShadowsRecord
 from llm_mia.training import Privacy, Recipe
 
 from . import monitored_logs as logs
-from .canary_folders import rephrased, seal
+from .canary_folders import a_plan, rephrased, seal
 from .conftest import pretend, sentences, spans_of_bytes
 from .test_defend_measuring import BASELINE, table
 
@@ -125,6 +125,7 @@ def print_all(folder: Path) -> Printed:
     run("paired", "show", folder / "paired")
     tested = run_canary_test(seal(folder / "canaries", rephrased(8, 3)), Reader(0), Reader(1), out=folder / "tested")
     run("canary-test", "show", tested.path)
+    results["canary-plan"].append(json.loads(json.dumps(plan_summary(a_plan(folder / "planned")))))
     audit = read_audit(audited)
     rate = audit.evaluations[0].auroc
     truth = {row.id: True for row in audit.flags.rows}

@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import AttackError, PassageError
 from ..records import CONTINUATIONS, Passage, Population, TokenFrequencies, TokenSignals, text_sha256
 from ..rewriting import neighbour, swap_words
+from ._fields import IDS
 from ._gain_null import fit_gain_null
 from ._kind import (
     EVIDENCE,
@@ -127,14 +128,15 @@ def _gain_null(_: LoadedSupplies, rows: Iterable[PassageSignals]) -> Evidence:
 
     Raises `PassageError` where a passage has no token that can be scored.
     """
-    texts, signals = list[str](), list[list[TokenSignals]]()
+    passages, signals = list[Passage](), list[list[TokenSignals]]()
     for row in rows:
         of_row = [row.signals[name][0].copy() for name in POPULATION_PASSES]
         _refuse_unscored(row.passage, of_row)
-        texts.append(row.passage.text)
+        passages.append(row.passage)
         signals.append(of_row)
     targets, references = zip(*signals, strict=True)
-    return fit_gain_null(targets, references, texts)
+    texts, documents = zip(*((passage.text, passage.document) for passage in passages), strict=True)
+    return fit_gain_null(targets, references, texts, documents)
 
 
 def _refuse_unscored(passage: Passage, signals: Sequence[TokenSignals]) -> None:
@@ -293,7 +295,7 @@ register_evidence(
         shared=_gain_null,
         passes=POPULATION,
         requirement=POPULATION_REQUIRED,
-        reads=("logprob",),
+        reads=("logprob", IDS),
         by_token=True,
     )
 )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records import GainNull
-from ._fields import Likelihoods
+from ._fields import Likelihoods, TokenLikelihoods
 
 __all__ = ["PRIOR", "fit_gain_null", "standardised_excess", "summed_excess"]
 
@@ -25,7 +25,7 @@ ENDS = (0.02, 0.98)
 """Of the logarithms of absolute residuals; those outside are drawn in, for a residual near 0 has no finite one."""
 
 
-def summed_excess(target: Likelihoods, reference: Likelihoods, null: GainNull) -> float:
+def summed_excess(target: TokenLikelihoods, reference: Likelihoods, null: GainNull) -> float:
     """1/√n · Σ of the gains of a passage less the mean gain that *null* has for each of its tokens."""
     gains = (target.logprob - reference.logprob).astype(np.float64)
     usual = null.token_gains
@@ -34,23 +34,35 @@ def summed_excess(target: Likelihoods, reference: Likelihoods, null: GainNull) -
     return float(excess.sum() / np.sqrt(len(gains)))
 
 
-def standardised_excess(target: Likelihoods, reference: Likelihoods, text: str, null: GainNull) -> float:
+def standardised_excess(target: TokenLikelihoods, reference: Likelihoods, text: str, null: GainNull) -> float:
     """`summed_excess` less its mean, over its spread, both of them as *null* expects them of such a passage."""
     row = _design(_features(reference, text)[None, :], null)[0]
     mean, spread = float(row @ null.mean), float(np.exp(row @ null.log_spread))
     return (summed_excess(target, reference, null) - mean) / spread
 
 
-def fit_gain_null(targets: Sequence[Likelihoods], references: Sequence[Likelihoods], texts: Sequence[str]) -> GainNull:
+def fit_gain_null(
+    targets: Sequence[TokenLikelihoods],
+    references: Sequence[Likelihoods],
+    texts: Sequence[str],
+    documents: Sequence[str] | None = None,
+) -> GainNull:
     """The null distribution of gains, learned from passages that the target was not trained on.
 
-    The means of tokens that a passage is scored with leave the passage itself out, as they do for a new passage: else
-    its scores would be too small, and the regressions would learn that. Ridge regressions give mean and logarithm of
-    the absolute deviation.
+    The means of tokens that a passage is scored with leave its document out, for a new passage is of another document:
+    else the scores would be too small, and the regressions would learn that. Ridge regressions give mean and logarithm
+    of the absolute deviation.
+
+    Args:
+        targets: signals of the target on each passage, of which each has a token or more.
+        references: the same of the reference model.
+        texts: the passages.
+        documents: the document of each; None: each passage is a document by itself.
     """
     features = np.array([_features(*row) for row in zip(references, texts, strict=True)])
     scale = features.std(axis=0)
-    token_gains, scores = _token_gains(targets, references)
+    units = np.unique(list(documents), return_inverse=True)[1] if documents is not None else np.arange(len(texts))
+    token_gains, scores = _token_gains(targets, references, units)
     null = GainNull(token_gains, features.mean(axis=0), np.where(scale > 0, scale, 1.0))
     design = _design(features, null)
     mean = _ridge(design, scores)
@@ -60,8 +72,10 @@ def fit_gain_null(targets: Sequence[Likelihoods], references: Sequence[Likelihoo
     return GainNull(null.token_gains, null.centre, null.scale, mean, log_spread)
 
 
-def _token_gains(targets: Sequence[Likelihoods], references: Sequence[Likelihoods]) -> tuple[Floats, Floats]:
-    """The mean gain of each token id, drawn towards 0; and `summed_excess` of each passage by the others' means."""
+def _token_gains(
+    targets: Sequence[TokenLikelihoods], references: Sequence[Likelihoods], documents: NDArray[np.intp]
+) -> tuple[Floats, Floats]:
+    """The mean gain of each token id, drawn towards 0; and `summed_excess` by the means of the other documents."""
     lengths = np.array([len(signals) for signals in targets])
     tokens = np.concatenate([signals.token_ids for signals in targets]).astype(np.int64)
     gains = np.concatenate(
@@ -69,10 +83,10 @@ def _token_gains(targets: Sequence[Likelihoods], references: Sequence[Likelihood
     ).astype(np.float64)
     count = int(tokens.max()) + 1
     sums, sizes = np.bincount(tokens, gains, count), np.bincount(tokens, minlength=count)
-    passage = np.repeat(np.arange(len(lengths)), lengths)
-    pairs, at = np.unique(passage * count + tokens, return_inverse=True)
+    pairs, at = np.unique(np.repeat(documents, lengths) * count + tokens, return_inverse=True)
     left_sums = sums[tokens] - np.bincount(at, gains, len(pairs))[at]
     left_sizes = sizes[tokens] - np.bincount(at, minlength=len(pairs))[at]
+    passage = np.repeat(np.arange(len(lengths)), lengths)
     excess = np.bincount(passage, gains - left_sums / (left_sizes + PRIOR), len(lengths))
     return sums / (sizes + PRIOR), excess / np.sqrt(lengths)
 

@@ -145,7 +145,7 @@ class EvidenceKind:
     """Returns the evidence that all passages share, from the supplies and the signals of the kind's population."""
     passes: tuple[ModelPass, ...] = ()
     reads: tuple[str, ...] = ()
-    """The fields of the signals that `value` or `shared` reads, or ``continuations``; empty: those that the type of the
+    """The arrays of the signals that `value` or `shared` reads, or ``continuations``; empty: those that the type of the
     parameter names."""
     requirement: Requirement | None = None
     depends: Callable[[LoadedSupplies], Mapping[str, Any]] | None = None

@@ -107,7 +107,7 @@ class Attack:
         """Which fields of the signals it reads by role of the model, or ``continuations``; see `EvidenceKind.reads`."""
         hints, read = _hints(self.function), dict[str, frozenset[str]]()
         for kind in self.kinds:
-            of_kind = frozenset(kind.reads or fields_of(hints.get(kind.name)))
+            of_kind = frozenset(kind.reads or fields_of(hints.get(kind.name))) - {IDS}
             for declared in kind.passes:
                 read[declared.role] = read.get(declared.role, frozenset()) | of_kind
         return read

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..records import GainNull, Population
 from . import cohort
-from ._fields import Likelihoods
+from ._fields import Likelihoods, TokenLikelihoods
 from ._gain_null import standardised_excess, summed_excess
 from ._registry import Positive, Share, attack
 
@@ -66,7 +66,7 @@ def info_rmia(target: Likelihoods, aligned_reference: Likelihoods, population: P
 
 @attack("excess_gain", paper="ours; nearest is Watson et al. 2022, arXiv:2111.08440")
 def excess_gain(
-    target: Likelihoods,
+    target: TokenLikelihoods,
     aligned_reference: Likelihoods,
     gain_null: GainNull,
     text: str,
@@ -76,9 +76,9 @@ def excess_gain(
     """Gain over the reference model beyond the population's on the same tokens, in the spread of such passages.
 
     Two models of the same kind differ most in how likely they find single tokens anywhere, whatever the passage: that
-    is most of the noise of a mean gain, and the population shows it. The more passages the population has, the better;
-    below about 250, ``form=sum`` is the safer choice. The passages must be known non-members, and they must be none of
-    those that set a threshold, or the threshold would be learned from scores that are too small.
+    is most of the noise of a mean gain, and the population shows it. It must hold known non-members, the more the
+    better (scripts/results/attacks-tail.md has 250 to 2,000), and none of those that set a threshold: their scores
+    would be too small. ``form=sum`` is not scaled by what the spread of a passage's score depends on.
 
         e_t = log p_T(x_t | x_<t) − log p_R(x_t | x_<t) − b(x_t)
         b(v) = sum of the gains of token v in the population / (its occurrences there + 10)

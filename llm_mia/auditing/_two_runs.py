@@ -156,7 +156,7 @@ def _matched(tables: tuple[ScoreTable, ScoreTable], pairs: Pairs) -> dict[str, M
 def _digests(table: ScoreTable, run: Path) -> Sequence[str] | None:
     """The digest of the text of each row; None where the run directory does not hold the signals of these rows."""
     try:
-        digests = read_signals(run, "target", ()).text_digests()
+        digests = list(read_signals(run, "target", ()).text_digests())
     except RunDirectoryError:  # a run that was handed on without signals can be compared by its ids all the same
         return None
     if table.places:  # rows of shadow models follow, whose ids name passage and shadow

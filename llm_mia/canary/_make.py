@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -38,7 +38,7 @@ from ._sealing import commitment_of, leaf_of, merkle_root
 from ._texts import Variants, documents_of, refuse_equal, refuse_visible, supplied_variants
 from ._traps import SentenceRule, sampled_sentences, unequal_words, with_traps, word_traps
 
-__all__ = ["WrittenCanaries", "draw_canaries", "make_canaries"]
+__all__ = ["USUAL_VARIANTS", "WrittenCanaries", "draw_canaries", "kind_named", "make_canaries", "written_variants"]
 
 USUAL_VARIANTS = 8
 
@@ -94,7 +94,7 @@ def make_canaries(
         InputError: a document has a single variant, variants are equal, or a variant is a part of another.
         RunDirectoryError: *out* exists, or cannot be written.
     """
-    out, kind, passages = Path(out), _kind(kind), to_passages(source)
+    out, kind, passages = Path(out), kind_named(kind), to_passages(source)
     _refuse_arguments(kind, variants, rephrased, model, sentences, beacon, beacon_source)
     if out.exists():
         raise RunDirectoryError(
@@ -108,10 +108,9 @@ def make_canaries(
         texts, notes = supplied_variants(documents, to_passages(rephrased, label_column=""), variants)
     else:
         number = USUAL_VARIANTS if variants is None else variants
-        if kind is CanaryKind.TOKEN:
-            texts = with_traps(documents, word_traps(documents.values(), number * len(documents), key), number, key)
-        else:
-            texts, notes = _with_sentences(documents, number, model, sentences or SentenceRule(), key, progress)
+        texts, notes = written_variants(
+            kind, documents, number, key, model=model, sentences=sentences, progress=progress
+        )
     refuse_equal(texts)
     refuse_visible(texts)
     manifest = _sealed(kind, texts, key, beacon_source or "", beacon if beacon_source is None else None)
@@ -157,7 +156,37 @@ def _drawn(folder: Path, beacon: str) -> WrittenCanaries:
     return WrittenCanaries(folder, manifest, drawn=True)
 
 
-def _kind(kind: CanaryKind | str) -> CanaryKind:
+def written_variants(
+    kind: CanaryKind,
+    documents: Mapping[str, str],
+    number: int,
+    key: bytes,
+    *,
+    words: Iterable[str] | None = None,
+    model: ModelSource | None = None,
+    sentences: SentenceRule | None = None,
+    progress: Progress | None = None,
+) -> tuple[Variants, tuple[str, ...]]:
+    """*number* variants of each document that differ in an addition, which is drawn by *key*; and notes on them.
+
+    Args:
+        kind: token or insert.
+        documents: their texts.
+        number: of variants.
+        key: decides additions and places.
+        words: texts whose words are drawn; None: those of *documents*.
+        model: for the kind insert, as of `make_canaries`.
+        sentences: likewise.
+        progress: is called while sentences are written.
+    """
+    of_words = [*(documents.values() if words is None else words)]
+    if kind is CanaryKind.TOKEN:
+        return with_traps(documents, word_traps(of_words, number * len(documents), key), number, key), ()
+    return _with_sentences(documents, number, of_words, model, sentences or SentenceRule(), key, progress)
+
+
+def kind_named(kind: CanaryKind | str) -> CanaryKind:
+    """The kind with this name; `UsageError` where there is none."""
     try:
         return CanaryKind(kind)
     except ValueError:
@@ -192,6 +221,7 @@ def _refuse_arguments(
 def _with_sentences(
     documents: Mapping[str, str],
     number: int,
+    words: Sequence[str],
     model: ModelSource | None,
     rule: SentenceRule,
     secret: bytes,
@@ -201,7 +231,7 @@ def _with_sentences(
     report_activity(progress, "loading the model")
     backend, wanted = _loaded(model), number * len(documents)
     tokenizer, report = tokenizer_of(backend), partial(_report, progress, wanted)
-    written = sampled_sentences(backend, tokenizer, documents.values(), wanted, secret, rule, report)
+    written = sampled_sentences(backend, tokenizer, words, wanted, secret, rule, report)
     texts = with_traps(documents, written, number, secret)
     return texts, tuple(filter(None, [unequal_words(texts, tokenizer)]))
 

@@ -29,7 +29,10 @@ from .progress import kept_words, noting_steps
 __all__ = ["app", "main"]
 
 INTERRUPTED = 130
-CONTINUED = ("audit", "score", "extract", "gate", "perplexity", "demo", "defend", "shadow", "paired", "canary test")
+CONTINUED = (
+    *("audit", "score", "extract", "gate", "perplexity", "demo", "defend", "shadow", "paired", "canary plan"),
+    "canary test",
+)
 """Commands that continue where they were stopped."""
 COMPLETING = "_LLM_MIA_COMPLETE"
 """The environment variable by which a shell asks for completions."""

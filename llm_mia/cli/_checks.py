@@ -21,7 +21,7 @@ __all__ = ["faults_of", "refuse_file_of_run", "refuse_without_audit"]
 
 RUNS = (
     *("audit", "score", "extract", "demo", "exhibit", "defend", "gate", "shadow", "monitor", "paired"),
-    *("canary make", "canary test"),
+    *("canary make", "canary plan", "canary test"),
 )
 """Commands whose output is a folder."""
 SCORING = ("audit", "score", "gate")

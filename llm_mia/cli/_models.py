@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..backends import ModelSpec
     from ..backends.endpoint import Budget
 
-__all__ = ["STAND_IN_WORDS", "BaseOptions", "ModelOptions", "PairOptions"]
+__all__ = ["STAND_IN_WORDS", "BaseOptions", "ModelOptions", "PairOptions", "PilotModelOptions"]
 
 ENDPOINTS = "Endpoints"
 STAND_IN_WORDS = ("auto", "ngram", "none")
@@ -231,6 +231,36 @@ class BaseOptions(_Running, _Base):
     def base_model(self) -> ModelSpec:
         """The base, not yet loaded."""
         return self.model_spec(self.base, self.revision)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PilotModelOptions(_Running):
+    """The model that pilots train, and how it is run."""
+
+    model: Annotated[
+        str,
+        typer.Option(
+            "-m",
+            "--model",
+            metavar="MODEL",
+            help="The model that is trained: hub id, folder, GGUF file, or 'embedded' (a small model that a Python "
+            "package contains). The more it is like the models that you expect, the better is the plan.",
+            rich_help_panel=opt.MODELS,
+        ),
+    ] = "embedded"
+    revision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Branch, tag or commit of the model on the hub.",
+            show_default="main",
+            rich_help_panel=opt.MODELS,
+        ),
+    ] = None
+
+    def pilot_model(self) -> ModelSpec:
+        """The model, not yet loaded."""
+        return self.model_spec(self.model, self.revision)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import typer
 
 from ._audit import audit, demo, validate
 from ._canary import draw, make, verify
+from ._canary_plan import plan
 from ._collection import collection
 from ._commands import calibrate, evaluate, flag
 from ._defend import defend
@@ -43,7 +44,8 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    canary.command(cls=CheckedCommand)(with_groups(make))
+    for of_texts in (plan, make):
+        canary.command(cls=CheckedCommand)(with_groups(of_texts))
     canary.command(cls=CheckedCommand)(draw)
     canary.command("test", cls=CheckedCommand)(with_groups(canary_test))
     canary.command(cls=CheckedCommand)(verify)

@@ -21,7 +21,7 @@ def show(
         typer.Argument(
             metavar="RUN",
             help="A folder of results: of 'llm-mia audit', 'extract', 'gate', 'shadow', 'defend', 'monitor', "
-            "'canary test' or 'paired'.",
+            "'canary plan', 'canary test' or 'paired'.",
             show_default=False,
         ),
     ],
@@ -64,6 +64,8 @@ def show(
         _show_canary_test(run, details, as_json)
     elif (run / "paired.json").is_file():
         _show_paired(run, details, as_json)
+    elif (run / "plan.json").is_file() and (run / "pilots").is_dir():  # defences have a plan.json, too
+        _show_plan(run, details, as_json)
     elif (run / "scores.parquet").is_file():
         raise RunDirectoryError(
             f"{run}: holds scores (scores.parquet), and no decision: go on with 'llm-mia evaluate' or 'calibrate' "
@@ -72,9 +74,9 @@ def show(
     else:
         raise RunDirectoryError(
             f"{run}: holds no audit.json, gate.json, extraction.json, shadows.json, defences.json, monitor.json, "
-            "canary.json or paired.json, so there is no result: repeat the command that began this run, or name the "
-            "folder of a finished run of 'llm-mia audit', 'extract', 'gate', 'shadow', 'defend', 'monitor', "
-            "'canary test' or 'paired'"
+            "canary.json, paired.json or plan.json, so there is no result: repeat the command that began this run, or "
+            "name the folder of a finished run of 'llm-mia audit', 'extract', 'gate', 'shadow', 'defend', 'monitor', "
+            "'canary plan', 'canary test' or 'paired'"
         )
 
 
@@ -180,3 +182,14 @@ def _show_paired(run: Path, details: bool, as_json: bool) -> None:
         show_json(paired_summary(result))
     else:
         print_result(paired_details(result, spelled) if details else paired_screen(result, spelled))
+
+
+def _show_plan(run: Path, details: bool, as_json: bool) -> None:
+    from ..canary import read_plan
+    from ..report import plan_details, plan_screen, plan_summary
+
+    result = read_plan(run)
+    if as_json:
+        show_json(plan_summary(result))
+    else:
+        print_result(plan_details(result, spelled) if details else plan_screen(result, spelled))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -11,13 +11,13 @@ import typer
 
 from ..durations import duration
 from .forecast import request_words, work_words
-from .output import show, show_json
+from .output import say, show, show_json
 from .parameters import spelled
 
 if TYPE_CHECKING:
     from ..signals import Estimate, PassEstimate, TrainingEstimate
 
-__all__ = ["only_estimating"]
+__all__ = ["only_estimating", "say_estimate"]
 
 MOST_LINES = 5
 """Passes, or trainings, that have a line each; of more there is a single line."""
@@ -40,6 +40,15 @@ def only_estimating(wanted: bool, *, as_json: bool = False) -> Iterator[None]:
         else:
             show(_words(ended.estimate))
         raise typer.Exit(0) from None
+
+
+def say_estimate(call: Callable[[], object]) -> None:
+    """Print on stderr how long *call* will take, where it has models to train; it is measured, and does not run."""
+    from ..signals import estimate
+
+    expected = estimate(call)
+    if expected.trainings:
+        say(f"{_whole(expected)}; it may be stopped, and the same command continues")
 
 
 def _summary(estimate: Estimate) -> dict[str, Any]:

@@ -139,11 +139,10 @@ def _hashes_of_texts(table: ScoreTable, run: Path) -> Hashes | None:
         return None
     try:
         digests = read_signals(run, name, ()).text_digests()
+        hashes = np.fromiter((int(digest[:16], 16) for digest in digests), np.uint64)
     except RunDirectoryError:  # without signals, or with damaged signals, scores can be decided on all the same
         return None
-    if len(digests) != (table.places.count("") if table.places else len(table)):
-        return None
-    return np.fromiter((int(digest[:16], 16) for digest in digests), np.uint64, len(digests))
+    return hashes if len(hashes) == (table.places.count("") if table.places else len(table)) else None
 
 
 def _hashes_of_scores(table: ScoreTable, name: str, ids: Hashes) -> Hashes:

@@ -9,6 +9,7 @@ from ._canary import (
     paired_screen,
     paired_summary,
 )
+from ._canary_plan import plan_details, plan_screen, plan_summary
 from ._cells import percent
 from ._choices import CHOICES, Choice, choice_details
 from ._decisions import (
@@ -108,6 +109,9 @@ __all__ = [
     "paired_screen",
     "paired_summary",
     "percent",
+    "plan_details",
+    "plan_screen",
+    "plan_summary",
     "read_published",
     "read_results",
     "report_html",

@@ -165,11 +165,11 @@ def dry_run() -> Iterator[DryRun]:
 def estimate(call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> Estimate:
     """How long *call* will take with these arguments; it does not run, and nothing is written.
 
-    *call* is `score`, `audit`, `extract`, `write_signals`, `write_perplexities`, `gate`, `train_shadows` or `defend`.
-    Whatever needs no model is done, so bad arguments and input are refused as they are in the call. Then each model
-    that has passages to read is loaded, and the first batches of each of its passes are measured. Where models are
-    trained, the first steps of a training are measured, and the passes of the trained models are measured on their
-    base.
+    *call* is `score`, `audit`, `extract`, `write_signals`, `write_perplexities`, `gate`, `train_shadows`, `defend`
+    or `plan_canaries`. Whatever needs no model is done, so bad arguments and input are refused as they are in the call.
+    Then each model that has passages to read is loaded, and the first batches of each of its passes are measured. Where
+    models are trained, the first steps of a training are measured, and the passes of the trained models are measured on
+    their base.
 
     >>> from llm_mia import write_signals
     >>> from llm_mia.backends.fake import FakeBackend

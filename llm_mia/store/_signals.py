@@ -89,24 +89,23 @@ class SignalsFolder:
                 )
         return parts
 
-    def text_digests(self) -> list[str]:
-        """The digest of the text of each passage that is stored, in the order of the input.
+    def text_digests(self) -> Iterator[str]:
+        """The digest of the text of each passage that is stored, in the order of the input; those of a part at a time.
 
         Raises:
             RunDirectoryError: see `parts`; or a part is damaged.
         """
         import pyarrow as pa
 
-        digests: list[str] = []
         for part in self.parts():
             try:
                 with open_part_file(part.path, self._pass_sha256, self._kept) as file:
-                    digests += file.read(columns=["text_sha256"]).column("text_sha256").to_pylist()
+                    digests = file.read(columns=["text_sha256"]).column("text_sha256").to_pylist()
             except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
                 raise RunDirectoryError(
                     f"{part.path}: cannot be read ({error}); remove the file, and run the same command again"
                 ) from None
-        return digests
+            yield from digests
 
     def missing(self, total: int) -> list[range]:
         """The ranges of passages, of *total*, that no part holds; none where the pass is finished.

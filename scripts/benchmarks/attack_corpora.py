@@ -87,6 +87,11 @@ def cut(documents: dict[str, str], tokens: int) -> list[str]:
 
     The same documents always give the same passages in the same order.
     """
+    return [text for text, _ in cut_with_documents(documents, tokens)]
+
+
+def cut_with_documents(documents: dict[str, str], tokens: int) -> list[tuple[str, str]]:
+    """As `cut`, each passage with the name of its document."""
     seen: set[tuple[str, ...]] = set()
     kept = []
     with tempfile.TemporaryDirectory() as folder:
@@ -97,7 +102,7 @@ def cut(documents: dict[str, str], tokens: int) -> list[str]:
             words = re.findall(r"\w+", passage.text.lower())
             runs = {tuple(words[start : start + RUN]) for start in range(max(1, len(words) - RUN + 1))}
             if len(passage.text.strip().encode()) >= SHORTEST and len(runs & seen) <= REPEATED * len(runs):
-                kept.append(passage.text.strip())
+                kept.append((passage.text.strip(), passage.document))
             seen |= runs
     random.Random(0).shuffle(kept)  # noqa: S311 - a reproducible order, no secret
     return kept
@@ -111,4 +116,17 @@ def passages_of(name: str, read: Read, tokens: int, work: Path) -> list[str]:
         fetched.mkdir(parents=True, exist_ok=True)
         texts = cut(read(fetched), tokens)
         write_text(file, SEPARATOR.join(texts))
+    return file.read_text("utf-8").split(SEPARATOR)
+
+
+def documents_of(name: str, read: Read, tokens: int, work: Path) -> list[str]:
+    """The document of each passage that `passages_of` returns."""
+    file = work / "corpora" / f"{name}-{tokens}-documents.txt"
+    kept = passages_of(name, read, tokens, work)
+    if not file.exists():
+        pairs = cut_with_documents(read(work / "corpora" / name), tokens)
+        # A file is read with every end of a line as a line feed.
+        if [re.sub("\r\n?", "\n", text) for text, _ in pairs] != kept:
+            raise SystemExit(f"{file.parent}: holds passages of another version of {name}: remove them")
+        write_text(file, SEPARATOR.join(document for _, document in pairs))
     return file.read_text("utf-8").split(SEPARATOR)

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from .tail_trials import Bools, Flat, TailTrial
+from .tail_trials import Bools, Flat, Masks, TailTrial
 
 Floats = NDArray[np.float64]
 
@@ -24,6 +24,7 @@ class TailEvidence:
     reference: Flat
     texts: Mapping[str, Floats]
     """See `tail_trials.describe`."""
+    masks: Masks
 
     @property
     def name(self) -> str:
@@ -31,14 +32,9 @@ class TailEvidence:
         return f"{self.trial.name}, {self.epoch} epochs"
 
     @property
-    def members(self) -> Bools:
-        """Shape (passages,)."""
-        return self.trial.members
-
-    @property
     def fitted(self) -> Bools:
         """Non-members on which a score may be fitted; shape (passages,)."""
-        return self.trial.fitted
+        return self.masks.fitted
 
     @property
     def fitted_tokens(self) -> Bools:

@@ -20,7 +20,7 @@ LOSSES, ENTROPIES, RANKS = 6, 3, np.array([1, 10])
 BINS, CELLS = len(EDGES) + 1, LOSSES * ENTROPIES * (len(RANKS) + 1)
 SMOOTHING = 200.0
 """A cell's densities are drawn towards those of all cells as if so many more tokens of each kind were in it."""
-VARIANTS = ("tokens", "type_tokens")
+VARIANTS = ("evidence of tokens", "evidence of tokens in excess")
 """Of the gain, and of the gain less what non-members gain on the same token."""
 
 
@@ -42,8 +42,8 @@ def coded(evidence: TailEvidence) -> dict[str, Coded]:
     by_entropy = _by_quantiles(-reference.mean, ENTROPIES, known)
     cell = (by_loss * ENTROPIES + by_entropy) * (len(RANKS) + 1) + np.searchsorted(RANKS, reference.rank, side="right")
     left = evidence.gains - type_means(evidence, evidence.gains, evidence.fitted)
-    member = np.repeat(evidence.members, evidence.target.lengths)
-    other = ~member & ~known
+    lengths = evidence.target.lengths
+    member, other = (np.repeat(rows, lengths) for rows in (evidence.masks.members, evidence.masks.measured))
     codes = {}
     for name, values in zip(VARIANTS, (evidence.gains, left), strict=True):
         code = cell * BINS + np.searchsorted(EDGES, values / values[known].std())

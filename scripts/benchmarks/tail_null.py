@@ -59,8 +59,8 @@ def less_quantile(scores: Floats, features: Floats, known: Bools, share: float =
 def type_means(evidence: TailEvidence, values: Floats, known: Bools, prior: float = PRIOR) -> Floats:
     """What known non-members gain, on average, on the same token as each token; shape (tokens,).
 
-    The sum of *values* over a token's occurrences in the *known* passages, divided by their number and *prior*. The
-    occurrences in a known passage are left out of its own means, as a new passage's are.
+    The sum of *values* over a token's occurrences in the *known* passages, divided by their number and *prior*. For
+    a known passage all of its unit, itself or its document, is left out, as all of a new passage's is.
     """
     tokens, lengths = evidence.target.token_ids, evidence.target.lengths
     count = int(tokens.max()) + 1
@@ -68,18 +68,9 @@ def type_means(evidence: TailEvidence, values: Floats, known: Bools, prior: floa
     here, worth = tokens[of_known], values[of_known]
     sums, sizes = np.bincount(here, worth, count), np.bincount(here, minlength=count).astype(np.float64)
     means = (sums / (sizes + prior))[tokens]
-    passage = np.repeat(np.arange(len(lengths)), lengths)[of_known]
-    pairs, at = np.unique(passage * count + here, return_inverse=True)
+    unit = np.repeat(evidence.masks.units, lengths)[of_known]
+    pairs, at = np.unique(unit * count + here, return_inverse=True)
     left_sums = sums[here] - np.bincount(at, worth, len(pairs))[at]
     left_sizes = sizes[here] - np.bincount(at, minlength=len(pairs))[at]
     means[of_known] = left_sums / (left_sizes + prior)
     return np.asarray(means)
-
-
-def type_gain(evidence: TailEvidence, known: Bools, prior: float = PRIOR) -> Floats:
-    """The sum of a passage's gains less what *known* non-members gain on the same tokens, over the root of its length.
-
-    1/√n · Σ_t [d_t − b(x_t)];  b(v) = Σ of the gains of v in known non-members / (their number + prior)
-    """
-    left = evidence.gains - type_means(evidence, evidence.gains, known, prior)
-    return evidence.target.sums(left) / np.sqrt(evidence.target.lengths)

@@ -19,10 +19,13 @@ from .tail_evidence import Floats, TailEvidence
 from .tail_learned import coded, learned_scores
 from .tail_rates import FIGURES, REALISED, column, figures_of, over_trials
 from .tail_scores import PLAIN, attack_scores, idea_scores
-from .tail_trials import TailTrial, describe, flat_signals, trial_record
+from .tail_trials import Masks, TailTrial, describe, flat_signals, trial_record
 
 Values = Mapping[str, Mapping[str, float]]
 """Figures by score and by name."""
+Measured = dict[tuple[int, str], list[tuple[TailTrial, Values]]]
+"""By epoch, and by how the non-members to fit on are drawn."""
+PARTS = ("by_passage", "by_document")
 
 COMMAND = ".venv/bin/python scripts/bench_attacks.py --only tail"
 ABOUT = (
@@ -32,46 +35,46 @@ ABOUT = (
     f"the score less {PLAIN!r}, the plain difference, in the same trial. Trials of a corpus share passages, but no "
     "training, so the intervals are about trainings on these corpora; the column of corpora shows in how many the mean "
     f"difference at 1 % is above 0. Ideas were developed on {DEVELOPED_ON!r} alone, and are judged on the others. "
+    "Where scores are fitted on other documents, no document has passages both there and among those measured. "
     "Realised rates: a random half of the measured non-members sets the conformal threshold, and the rest is flagged."
 )
 
 
-def measure(
-    trials: Sequence[TailTrial], epochs: Sequence[int], work: Path
-) -> dict[int, list[tuple[TailTrial, Values]]]:
-    """The figures of every score in every trial, by epoch; models and signals in *work* are not computed again."""
+def measure(trials: Sequence[TailTrial], epochs: Sequence[int], work: Path) -> Measured:
+    """The figures of every score in every trial; models and signals in *work* are not computed again."""
     for epoch in epochs:  # the slow part first: what is learned elsewhere needs all of it
         for trial in trials:
             flat_signals(trial, epoch, work, max(epochs))
-    token_codes = {(trial.name, epoch): coded(_evidence(trial, epoch, work)) for epoch in epochs for trial in trials}
-    measured: dict[int, list[tuple[TailTrial, Values]]] = {}
-    for epoch in epochs:
-        for trial in trials:
-            evidence = _evidence(trial, epoch, work)
-            print(f"{evidence.name} …", file=sys.stderr, flush=True)
+    pairs = [(trial, epoch) for epoch in epochs for trial in trials]
+    token_codes = [coded(_evidence(trial, epoch, trial.by_passage, work)) for trial, epoch in pairs]
+    measured: Measured = {}
+    for (trial, epoch), codes in zip(pairs, token_codes, strict=True):
+        for part in PARTS:
+            evidence = _evidence(trial, epoch, getattr(trial, part), work)
+            print(f"{evidence.name}, {part} …", file=sys.stderr, flush=True)
             scores = attack_scores(evidence)
             scores = scores | idea_scores(evidence, scores)
-            scores |= learned_scores(evidence, token_codes[trial.name, epoch], list(token_codes.values()))
-            measured.setdefault(epoch, []).append((trial, _figures(evidence, scores)))
+            scores |= learned_scores(evidence, codes if part == PARTS[0] else coded(evidence), token_codes)
+            measured.setdefault((epoch, part), []).append((trial, _figures(evidence, scores)))
     return measured
 
 
-def _evidence(trial: TailTrial, epoch: int, work: Path) -> TailEvidence:
+def _evidence(trial: TailTrial, epoch: int, masks: Masks, work: Path) -> TailEvidence:
     signals = flat_signals(trial, epoch, work)
-    return TailEvidence(trial, epoch, signals["target"], signals["reference"], describe(trial))
+    return TailEvidence(trial, epoch, signals["target"], signals["reference"], describe(trial), masks)
 
 
 def _figures(evidence: TailEvidence, scores: Mapping[str, Floats]) -> Values:
-    measured = ~evidence.members & ~evidence.fitted
-    return {name: figures_of(values[evidence.members], values[measured]) for name, values in scores.items()}
+    masks = evidence.masks
+    return {name: figures_of(values[masks.members], values[masks.measured]) for name, values in scores.items()}
 
 
-def write_tail(out: Path, models: str, measured: Mapping[int, Sequence[tuple[TailTrial, Values]]]) -> str:
+def write_tail(out: Path, models: str, measured: Measured) -> str:
     """The page, which is written to *out*, with the same and every trial as JSON; tables of other models are kept."""
     page, numbers = out / "attacks-tail.md", out / "attacks-tail.json"
     tables: dict[str, Any] = json.loads(numbers.read_text("utf-8"))["tables"] if numbers.exists() else {}
     tables = {name: table for name, table in tables.items() if table["models"] != models}
-    tables |= {table["name"]: table for epoch, trials in measured.items() for table in _tables(models, epoch, trials)}
+    tables |= {table["name"]: table for at, trials in measured.items() for table in _tables(models, *at, trials)}
     about = machine()
     write_text(numbers, json.dumps({"machine": about, "tables": tables}, indent=1, ensure_ascii=False) + "\n")
     lines = [", ".join(f"{name} {value}" for name, value in about.items()), "", f"`{COMMAND}`", "", ABOUT, ""]
@@ -82,20 +85,20 @@ def write_tail(out: Path, models: str, measured: Mapping[int, Sequence[tuple[Tai
     return text
 
 
-def _tables(models: str, epoch: int, trials: Sequence[tuple[TailTrial, Values]]) -> Iterator[dict[str, Any]]:
+def _tables(models: str, epoch: int, part: str, trials: Sequence[tuple[TailTrial, Values]]) -> Iterator[dict[str, Any]]:
     """A table of the corpora that nothing was developed on, and one of the other."""
+    epochs = f"{epoch} epoch{'s' if epoch > 1 else ''}"
+    drawn = "" if part == PARTS[0] else ", fitted on other documents"
     for developed in (False, True):
         chosen = [(trial, values) for trial, values in trials if (trial.corpus == DEVELOPED_ON) is developed]
         if chosen:
-            epochs = f"{epoch} epoch{'s' if epoch > 1 else ''}"
-            where = f"developed on ({DEVELOPED_ON})" if developed else "left out"
             yield {
-                "name": f"{models}, {epochs}, corpora {where}"
-                if not developed
-                else f"{models}, {epochs}, corpus {where}",
+                "name": f"{models}, {epochs}, {'developed on' if developed else 'left-out corpora'}{drawn}",
                 "models": models,
                 "date": datetime.date.today().isoformat(),
-                "trials": [trial_record(trial) | {"figures": dict(values)} for trial, values in chosen],
+                "trials": [
+                    trial_record(trial, getattr(trial, part)) | {"figures": dict(values)} for trial, values in chosen
+                ],
                 "rows": _rows(chosen),
             }
 
@@ -130,13 +133,13 @@ def _corpora_above(trials: Sequence[tuple[TailTrial, Values]], score: str) -> li
 def _shown(table: Mapping[str, Any]) -> list[str]:
     trials, rows = table["trials"], table["rows"]
     plain = rows[PLAIN][FIGURES[0]]["value"]
-    first = trials[0]
+    least = {name: min(trial[name] for trial in trials) for name in ("members", "fitted", "measured")}
     kinds = ", ".join(f"{trial['corpus']} {trial['kind']}" for trial in trials)
+    counts = ("{members:,} members, {fitted:,} non-members to fit on and {measured:,} to measure on").format(**least)
     lines = [
         f"## {table['name']}",
         "",
-        f"{len(trials)} trials: {kinds}; {first['members']:,} members, "
-        f"{first['fitted']:,} non-members to fit on and {min(t['measured'] for t in trials):,} or more to measure on.",
+        f"{len(trials)} trials: {kinds}; of each at least {counts}.",
         "",
         "| score | TPR at 1 % FPR | less the plain difference | times | corpora | TPR at 0.1 % | less | "
         "partial AUROC below 2 % | less | AUROC | realised at 1 % | at 0.1 % |",

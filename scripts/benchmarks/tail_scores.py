@@ -6,22 +6,21 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from llm_mia.attacks import parse_attack
+from llm_mia.attacks import fit_gain_null, parse_attack
 from llm_mia.store import replacing
 
 from .tail_evidence import Floats, TailEvidence
-from .tail_null import less_quantile, standardised, type_gain
+from .tail_null import less_quantile, standardised
+from .tail_trials import Bools
 
-PLAIN = "reference"
+PLAIN, EXCESS = "reference", "excess_gain"
 ATTACKS = (
     PLAIN, "reference:form=ratio", "ez", "wbc", "clipped_gain", "hard_token:form=gain", "student_gain", "loss",
     "min_k++",
 )  # fmt: skip
 NULLED = (PLAIN, "reference:form=ratio", "clipped_gain", "student_gain", "ez", "loss")
-WITHOUT_MOMENTS = [0, 3, 6, 7, 8, 9]
-"""Columns of `TailEvidence.untouched` that take no more than log-likelihoods and the text."""
 FEWER = (250, 500, 1_000)
-"""Non-members that the best idea is fitted on, too: users have fewer than the bench."""
+"""Non-members that the attack is fitted on, too: users have fewer than the bench."""
 
 
 def attack_scores(evidence: TailEvidence) -> dict[str, Floats]:
@@ -56,15 +55,31 @@ def idea_scores(evidence: TailEvidence, attacks: Mapping[str, Floats]) -> dict[s
     scores[f"{PLAIN}, less the 99 % quantile"] = less_quantile(attacks[PLAIN], features, known)
     scores["gain by root"] = evidence.target.sums(evidence.gains) / np.sqrt(evidence.target.lengths)
     scores["gain by root, conditional null"] = standardised(scores["gain by root"], features, known)
-    scores["type_gain"] = type_gain(evidence, known)
-    scores["type_gain, conditional null"] = standardised(scores["type_gain"], features, known)
-    without = features[:, WITHOUT_MOMENTS]
-    scores["type_gain, conditional null of log-likelihoods"] = standardised(scores["type_gain"], without, known)
-    scores["type_gain, less the 99 % quantile"] = less_quantile(scores["type_gain"], features, known)
+    for name, values in excess_scores(evidence, known).items():
+        scores[name] = values
+    total = scores[f"{EXCESS}:form=sum"]
+    scores[f"{EXCESS}, with all signals of the reference"] = standardised(total, features, known)
+    scores[f"{EXCESS}, less the 99 % quantile"] = less_quantile(total, features, known)
     for count in FEWER:
         few = known & (np.cumsum(known) <= count)
         if few.sum() == count:
-            left = type_gain(evidence, few)
-            scores[f"type_gain, fitted on {count}"] = left
-            scores[f"type_gain, conditional null, fitted on {count}"] = standardised(left, features, few)
+            scores |= {f"{name}, fitted on {count}": values for name, values in excess_scores(evidence, few).items()}
+    return scores
+
+
+def excess_scores(evidence: TailEvidence, known: Bools) -> dict[str, Floats]:
+    """The scores of the package's attack that takes *known* non-members as its population, in both forms."""
+    rows = list(zip(evidence.target.each(), evidence.reference.each(), evidence.trial.texts, strict=True))
+    fitted = [rows[at] for at in np.flatnonzero(known).tolist()]
+    documents = [str(evidence.masks.units[at]) for at in np.flatnonzero(known).tolist()]
+    targets, references, texts = zip(*fitted, strict=True)
+    null = fit_gain_null(targets, references, texts, documents)
+    scores = dict[str, Floats]()
+    for name in (EXCESS, f"{EXCESS}:form=sum"):
+        attack = parse_attack(name)
+        each = [
+            attack.score({"target": ours, "aligned_reference": theirs, "gain_null": null, "text": text})
+            for ours, theirs, text in rows
+        ]
+        scores[name] = np.array(each)
     return scores

@@ -24,7 +24,7 @@ from llm_mia.signals import write_signals
 from llm_mia.store import read_signals, replacing
 
 from . import attack_models as models
-from .attack_corpora import Read, passages_of
+from .attack_corpora import Read, documents_of, passages_of
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -66,6 +66,19 @@ QUICK = {
 }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Masks:
+    """Which passages of a trial are used for what; shapes (passages,)."""
+
+    members: Bools
+    fitted: Bools
+    """Non-members on which a score may be fitted."""
+    measured: Bools
+    """Non-members on which the figures are measured, and nothing is fitted."""
+    units: Ints
+    """A number for each passage, or for its document: what is drawn for a part as a whole."""
+
+
 @dataclass(frozen=True, slots=True)
 class TailTrial:
     """A target whose members are known, a reference that was trained on none of the scored passages, and the labels."""
@@ -79,6 +92,8 @@ class TailTrial:
     folder: Path
     texts: Sequence[str]
     """The scored passages: members, then non-members to fit on, then non-members to measure on."""
+    documents: Sequence[str]
+    """Of these passages."""
     sibling: Sequence[str]
     """What the reference is trained on."""
     sizes: TailSizes
@@ -89,14 +104,24 @@ class TailTrial:
         return f"{self.corpus} {self.kind} {self.seed}"
 
     @property
-    def members(self) -> Bools:
-        """Shape (passages,)."""
-        return np.arange(len(self.texts)) < self.sizes.members
+    def by_passage(self) -> Masks:
+        """Non-members to fit on are drawn by passage: documents give passages to every part."""
+        at = np.arange(len(self.texts))
+        fitted = self.sizes.members + self.sizes.fitted
+        return Masks(at < self.sizes.members, (at >= self.sizes.members) & (at < fitted), at >= fitted, at)
 
     @property
-    def fitted(self) -> Bools:
-        """The non-members on which a score may be fitted; shape (passages,)."""
-        return ~self.members & (np.arange(len(self.texts)) < self.sizes.members + self.sizes.fitted)
+    def by_document(self) -> Masks:
+        """Non-members to fit on are those of some documents; all that is measured is of others."""
+        members = np.arange(len(self.texts)) < self.sizes.members
+        names = sorted(set(self.documents))
+        random.Random(f"documents {self.seed}").shuffle(names)  # noqa: S311 - a reproducible order, no secret
+        number = {name: at for at, name in enumerate(names)}
+        of_passage = np.array([number[name] for name in self.documents])
+        sizes = np.bincount(of_passage[~members], minlength=len(names))
+        count = int(np.searchsorted(np.cumsum(sizes), self.sizes.fitted)) + 1
+        fitting = of_passage < count
+        return Masks(members & ~fitting, ~members & fitting, ~members & ~fitting, of_passage)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,24 +169,35 @@ def tail_trials(
         turn, at = divmod(number, len(names))
         corpus, of_kind = names[at], kinds[(number + turn) % len(kinds)]
         seed = number // (len(names) * len(kinds))
-        texts = _passages(corpus, corpora[corpus], sizes.tokens, work)
+        texts, documents = _passages(corpus, corpora[corpus], sizes.tokens, work)
         needed = 2 * sizes.members + sizes.fitted + sizes.measured
         if len(texts) < needed:
             raise SystemExit(
                 f"corpus {corpus!r} has {len(texts)} passages, and a trial takes {needed}: name a larger one with "
                 "--corpus NAME=FOLDER"
             )
-        order = list(texts)
+        order = list(range(len(texts)))
         random.Random(f"{of_kind} {seed}").shuffle(order)  # noqa: S311 - a reproducible order, no secret
         scored = order[sizes.members :][: sizes.members + sizes.fitted + sizes.most]
-        folder = work / kind / f"{corpus}-{of_kind}-{seed}"
-        trials.append(TailTrial(kind, corpus, of_kind, seed, folder, scored, order[: sizes.members], sizes))
+        trials.append(
+            TailTrial(
+                models=kind,
+                corpus=corpus,
+                kind=of_kind,
+                seed=seed,
+                folder=work / kind / f"{corpus}-{of_kind}-{seed}",
+                texts=[texts[at] for at in scored],
+                documents=[documents[at] for at in scored],
+                sibling=[texts[at] for at in order[: sizes.members]],
+                sizes=sizes,
+            )
+        )
     return trials
 
 
 @functools.cache
-def _passages(corpus: str, read: Read, tokens: int, work: Path) -> tuple[str, ...]:
-    return tuple(passages_of(corpus, read, tokens, work))
+def _passages(corpus: str, read: Read, tokens: int, work: Path) -> tuple[list[str], list[str]]:
+    return passages_of(corpus, read, tokens, work), documents_of(corpus, read, tokens, work)
 
 
 def flat_signals(trial: TailTrial, epoch: int, work: Path, last: int = 0) -> dict[str, Flat]:
@@ -221,13 +257,11 @@ def describe(trial: TailTrial) -> dict[str, NDArray[np.float64]]:
     }
 
 
-def trial_record(trial: TailTrial) -> dict[str, Any]:
+def trial_record(trial: TailTrial, masks: Masks) -> dict[str, Any]:
     """The trial as plain values."""
     return {
         "corpus": trial.corpus,
         "kind": trial.kind,
         "seed": trial.seed,
-        "members": int(trial.members.sum()),
-        "fitted": int(trial.fitted.sum()),
-        "measured": int((~trial.members & ~trial.fitted).sum()),
+        **{name: int(getattr(masks, name).sum()) for name in ("members", "fitted", "measured")},
     }

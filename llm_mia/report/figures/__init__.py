@@ -11,6 +11,7 @@ function                what it shows
 `heat_map`              the tokens of a passage, coloured by log-likelihood
 `canary`                of a test of canaries instead: the sum, and those of other draws
 `paired`                of a test of published and withheld versions instead: the sum, and those of other signs
+`canary_plan`           of a plan of canaries: the power by the number of documents
 `defenses`              of defences instead of an audit: what leaks against the perplexity of held-out texts
 
 Each takes an audit, draws on the Axes *ax* or on those of a new figure, and returns them; ``.figure.savefig`` writes a
@@ -19,6 +20,7 @@ file. They compute nothing: what they show is in the records, or is computed in 
 """
 
 from ._canary import canary, paired, published_figures, write_canary_figure, write_paired_figure
+from ._canary_plan import canary_plan, write_plan_figure
 from ._defenses import defenses, write_defenses_figure
 from ._display import Figure
 from ._drawing import (
@@ -42,6 +44,7 @@ __all__ = [
     "Figure",
     "baselines",
     "canary",
+    "canary_plan",
     "defenses",
     "documents",
     "false_positives",
@@ -58,4 +61,5 @@ __all__ = [
     "write_defenses_figure",
     "write_figures",
     "write_paired_figure",
+    "write_plan_figure",
 ]

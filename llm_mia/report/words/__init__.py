@@ -14,6 +14,17 @@ from ._canary import (
     paired_notes,
     unused_words,
 )
+from ._canary_plan import (
+    PLAN_RESERVE,
+    PLAN_TITLE,
+    plan_advice,
+    plan_figure_words,
+    plan_headline,
+    plan_measured,
+    plan_notes,
+    power_words,
+    seen_words,
+)
 from ._collections import collection_finding, collection_lines, collection_size, power_title
 from ._comparisons import comparison_facts, p_words, role_words, sensitivity_words
 from ._controls import ControlRow, control_rows
@@ -100,6 +111,8 @@ __all__ = [
     "NO_BREAK",
     "NO_CAUSE",
     "PAIRED_TITLE",
+    "PLAN_RESERVE",
+    "PLAN_TITLE",
     "SHADOW_ASSUMPTION",
     "TOO_SMALL",
     "Answer",
@@ -171,7 +184,13 @@ __all__ = [
     "paired_notes",
     "perplexity_change",
     "perplexity_words",
+    "plan_advice",
+    "plan_figure_words",
+    "plan_headline",
+    "plan_measured",
+    "plan_notes",
     "power_title",
+    "power_words",
     "q_values_words",
     "reason_words",
     "role_words",
@@ -181,6 +200,7 @@ __all__ = [
     "run_words",
     "sealed_lines",
     "sealing_summary",
+    "seen_words",
     "selection_words",
     "sensitivity_words",
     "shadow_facts",
