@@ -21,6 +21,7 @@ PENALTY = 20.0
 """On squared coefficients of the regressions, in passages; features are in standard units."""
 FARTHEST = 4.0
 """Features farther from their mean count as so many standard deviations: beyond them the regressions extrapolate."""
+LEAST_DEVIATION = 1e-9
 ENDS = (0.02, 0.98)
 """Of the logarithms of absolute residuals; those outside are drawn in, for a residual near 0 has no finite one."""
 
@@ -67,7 +68,10 @@ def fit_gain_null(
     design = _design(features, null)
     mean = _ridge(design, scores)
     deviations = np.abs(scores - design @ mean)
-    logs = np.log(np.maximum(deviations, max(1e-3 * float(deviations.mean()), 1e-9)))
+    typical = float(deviations.mean())
+    if typical < LEAST_DEVIATION:  # a passage, or equal ones: nothing shows a spread, and the score stays in nats
+        return GainNull(null.token_gains, null.centre, null.scale, mean)
+    logs = np.log(np.maximum(deviations, 1e-3 * typical))
     log_spread = _ridge(design, np.clip(logs, *np.quantile(logs, ENDS)))
     return GainNull(null.token_gains, null.centre, null.scale, mean, log_spread)
 

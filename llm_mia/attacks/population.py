@@ -73,7 +73,7 @@ def excess_gain(
     *,
     form: Literal["scaled", "sum"] = "scaled",
 ) -> float:
-    """Gain over the reference model beyond the population's on the same tokens, in the spread of such passages.
+    """Gain over the reference model beyond the population's on the same tokens, divided by its usual spread.
 
     Two models of the same kind differ most in how likely they find single tokens anywhere, whatever the passage: that
     is most of the noise of a mean gain, and the population shows it. It must hold known non-members, the more the
