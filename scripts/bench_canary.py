@@ -1,8 +1,9 @@
-"""Measure canaries: .venv/bin/python scripts/bench_canary.py [--only null power] [--work FOLDER] [--repeats N …].
+"""Measure canaries: .venv/bin/python scripts/bench_canary.py [--only null power paired] [--work FOLDER] ….
 
 null   1,000 redrawn manifests against the scores of the embedded model, which was trained on no variant
 power  all weights of the embedded model are trained, one epoch, on the published variants of 100 documents and on other
        texts; the variants are those of `make_canaries`
+paired how often `paired` has a small p-value on edited texts, with models that were trained on no version of them
 
 Prints a table and writes it, also as JSON, to scripts/results/canary.*; with *--only* these alone are replaced.
 Variants and scores stay in *--work*. The p-values of each training are kept in scripts/results/canary-power.jsonl, so
@@ -29,6 +30,7 @@ from benchmarks.canary_trials import (
     variants_of,
 )
 from benchmarks.figures import Figure, save
+from benchmarks.paired_trials import paired_figures
 
 from llm_mia.backends import embedded
 from llm_mia.canary import CanaryKind
@@ -36,6 +38,7 @@ from llm_mia.metrics import clopper_pearson
 
 RESULTS = Path(__file__).parent / "results"
 LEVELS = (0.01, 0.05)
+SECTIONS = ("null", "power", "paired")
 ATTACKS = ("loss", "min_k++")
 FAULT = 0.2
 """Share of documents of which the likeliest variant is published, as a planted fault."""
@@ -48,7 +51,11 @@ ABOUT = (
     "are trained, one epoch, on the published variants of 100 documents of about 48 tokens and on 400 other passages, "
     "each of which is seen once. In the place of a writer who rephrases, 30 % of the words are dropped or moved. Draw "
     "and training differ between seeds; tests of 10 and 25 documents are of disjoint parts of these 100, and share a "
-    "training, so that their intervals are too narrow."
+    "training, so that their intervals are too narrow. Paired: 2,000 tests of 60 documents each, drawn without "
+    "repetition from those of an edit; they overlap, so intervals (95 %) are by drawing the documents anew "
+    "(bootstrap). The small models have 2 layers of width 64 and are trained on 600 docstrings; the fine-tuned model "
+    "is the small model after 3 more epochs on 150 others, which make it much better. No version of a text is among "
+    "these."
 )
 
 
@@ -113,7 +120,7 @@ def power(trials: Trials) -> list[Figure]:
 def main() -> int:
     """Score, train, test, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=["null", "power"], default=["null", "power"], metavar="SECTION")
+    parser.add_argument("--only", nargs="+", choices=[*SECTIONS], default=[*SECTIONS], metavar="SECTION")
     parser.add_argument("--work", type=Path, default=Path("runs/canary"), help="scores, models and cells")
     parser.add_argument("--manifests", type=int, default=1_000)
     parser.add_argument("--documents", type=int, default=100)
@@ -123,6 +130,8 @@ def main() -> int:
     parser.add_argument("--repeats", nargs="+", type=int, default=[1, 2, 4, 8])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--rate", type=float, default=RATE, help="learning rate of the section power (1e-4)")
+    parser.add_argument("--small", type=int, default=400, help="documents of an edit for the small models (400)")
+    parser.add_argument("--large", type=int, default=200, help="documents of an edit for SmolLM2; 0: without it (200)")
     parser.add_argument("--quick", action="store_true", help="results in --work: only to see that everything runs")
     arguments = parser.parse_args()
     out, page = arguments.work if arguments.quick else RESULTS, ""
@@ -139,6 +148,9 @@ def main() -> int:
         ]
         trials = measure_trials(arguments.work, cells, out / "canary-power.jsonl")
         page = save(out / "canary.json", {"power": power(trials)}, ABOUT)
+    if "paired" in arguments.only:
+        figures = paired_figures(arguments.work, arguments.small, arguments.large)
+        page = save(out / "canary.json", {"paired": figures}, ABOUT)
     print(page)
     return 0
 

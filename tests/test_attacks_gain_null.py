@@ -75,6 +75,14 @@ def test_the_fit_leaves_the_whole_document_out_where_documents_are_given() -> No
     assert null.token_gains == pytest.approx([5 / 13, 4 / 12, -1 / 11])
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_population_that_shows_no_spread_leaves_the_score_in_nats(count: int) -> None:
+    alike = [pair([1, 2], [0, 1])] * count
+    new = [pair([2, 1], [4, 5])]
+    null = fitted(alike)
+    assert scores_of(new, null)[0] == pytest.approx(scores_of(new, null, "sum")[0] - null.mean[0], rel=1e-6)
+
+
 def test_golden_values() -> None:
     rng = np.random.default_rng(1)
     pairs = [

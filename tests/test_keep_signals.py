@@ -216,15 +216,18 @@ def refusals(out: Path) -> dict[str, Callable[[], object]]:
     }
 
 
-WHAT_TO_DO = ("score again into another folder with `keep_signals` full", "another folder, or leave out `keep_signals`")
+WHAT_TO_DO = (
+    "score again into another folder, and set `keep_signals` to full",
+    "another folder, or leave out `keep_signals`",
+)
 NONE_SAYS = {
-    "another attack": "the signals of target were not kept (`keep_signals` none), which min_k++ needs; ",
-    "another attack, none": "the signals of target were not kept (`keep_signals` none), which min_k++ needs; ",
-    "full": "holds less of the signals (`keep_signals` none) than `keep_signals` full keeps, and the rest is gone; ",
-    "another input": "its scores are of another input, and the signals of target were not kept (`keep_signals` none), ",
+    "another attack": "the signals of target were not kept (`keep_signals`: none), which min_k++ needs; ",
+    "another attack, none": "the signals of target were not kept (`keep_signals`: none), which min_k++ needs; ",
+    "full": "holds less of the signals (`keep_signals`: none) than full, and the rest is gone; ",
+    "another input": "its scores are of another input, and the signals of target were not kept (`keep_signals`: none)",
     "another text": "holds signals of ",
-    "signals alone": "the signals of target were not kept (`keep_signals` none); ",
-    "reader": "the signals of target were not kept (`keep_signals` none); ",
+    "signals alone": "the signals of target were not kept (`keep_signals`: none); ",
+    "reader": "the signals of target were not kept (`keep_signals`: none); ",
     "no table": "its scores.parquet is missing or damaged, and the signals of target were not kept (",
 }
 
@@ -244,12 +247,12 @@ def test_what_the_attacks_did_not_read_is_refused_by_name(tmp_path: Path) -> Non
     out, model = tmp_path / "run", Counting(0)
     scored(out, "scores")
     expected = (
-        f"{out}: the signals of target hold only logprob (`keep_signals` scores), not mean, std, top, which min_k++ "
-        "needs; to have them, score again into another folder with `keep_signals` full"
+        f"{out}: the signals of target hold only logprob (`keep_signals`: scores), not mean, std, top, which min_k++ "
+        "needs; to have them, score again into another folder, and set `keep_signals` to full"
     )
     assert refusal(lambda: scored(out, None, "min_k++", model=model)) == expected
-    assert "hold only logprob (`keep_signals` scores), not token ids" in refusal(lambda: scored(out, None, "camia"))
-    assert "holds less of the signals (`keep_signals` scores)" in refusal(lambda: scored(out, "full"))
+    assert "hold only logprob (`keep_signals`: scores), not token ids" in refusal(lambda: scored(out, None, "camia"))
+    assert "holds less of the signals (`keep_signals`: scores)" in refusal(lambda: scored(out, "full"))
     assert list(scored(out, None, "win_k", model=model).columns) == ["loss", "win_k"]  # reads what is there
     assert model.windows == 0
     with pytest.raises(UsageError, match="`keep_signals` is 'all': it must be one of full, scores, none"):

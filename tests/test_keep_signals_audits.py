@@ -27,7 +27,7 @@ from .test_store import Counting
 
 TEXTS = {f"c{at}": text for at, text in enumerate(sentences(40, seed=51))}
 KNOWN = sentences(90, seed=50)
-NOT_KEPT = "the signals of target were not kept (`keep_signals` none)"
+NOT_KEPT = "the signals of target were not kept (`keep_signals`: none)"
 
 
 def sources() -> list[Passages]:

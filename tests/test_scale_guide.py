@@ -51,7 +51,15 @@ def expected(names: dict[str, Any]) -> dict[str, str]:
     memory = [names["passage_bytes"] * names["passages"](count) / 1e9 for count in counts]
     seconds = [names["passage_seconds"] * names["passages"](count) for count in counts]
     parts = by_count(lambda count: names["parts"](count, *names["seven"]))
+    kept = {
+        "`full`": names["bytes_per_token"],
+        "`scores`, likelihoods alone (`loss`, `min_k`, `zlib`, `reference`, `wbc`)": names["loss_bytes"],
+        "`scores`, also token ids (`camia`, `dc_pdd`)": names["camia_bytes"],
+        "`scores`, likelihoods and moments (`min_k++`, `gap_k`, `surp`)": names["min_k_plus_bytes"],
+        "`none`, passages of 256 tokens": names["none_of_token"],
+    }
     return {
+        **{name: f"{digits(each)} | {digits(names['gigabytes'](1e9, each))}" for name, each in kept.items()},
         "operations for a token, 10⁹": by_model(lambda *model: names["operations"](*model) / 1e9),
         "tokens a second on a card": by_model(names["tokens_per_second"]),
         "card-hours for 10⁹ tokens": by_model(lambda *model: names["card_hours"](1e9, *model)),

@@ -21,6 +21,8 @@ PENALTY = 20.0
 """The penalty on squared coefficients of the regressions, in passages; features are in standard units."""
 FARTHEST = 4.0
 """Standard deviations from its mean at which a feature is cut off: beyond them the regressions would extrapolate."""
+LEAST_DEVIATION = 1e-9
+"""Nats: where the mean absolute residual is smaller, nothing shows a spread."""
 ENDS = (0.02, 0.98)
 """Quantiles at which the logarithms of absolute residuals are cut off: that of a residual near 0 is far below all."""
 
@@ -67,7 +69,10 @@ def fit_gain_null(
     design = _design(features, null)
     mean = _ridge(design, scores)
     deviations = np.abs(scores - design @ mean)
-    logs = np.log(np.maximum(deviations, max(1e-3 * float(deviations.mean()), 1e-9)))
+    typical = float(deviations.mean())
+    if typical < LEAST_DEVIATION:  # a passage, or equal ones: nothing shows a spread, and the score stays in nats
+        return GainNull(null.token_gains, null.centre, null.scale, mean)
+    logs = np.log(np.maximum(deviations, 1e-3 * typical))
     log_spread = _ridge(design, np.clip(logs, *np.quantile(logs, ENDS)))
     return GainNull(null.token_gains, null.centre, null.scale, mean, log_spread)
 

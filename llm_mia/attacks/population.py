@@ -73,7 +73,7 @@ def excess_gain(
     *,
     form: Literal["scaled", "sum"] = "scaled",
 ) -> float:
-    """Gain over the reference model beyond the population's on the same tokens, divided by the spread of such passages.
+    """Gain over the reference model beyond the population's on the same tokens, divided by its usual spread.
 
     Two models of the same kind differ most in how likely single tokens are under them, whatever the passage. This is
     most of the noise of a mean gain, and the population shows it. The population must hold known non-members, the more

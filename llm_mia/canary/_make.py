@@ -123,8 +123,7 @@ def make_canaries(
 def draw_canaries(folder: str | Path, beacon: str) -> WrittenCanaries:
     """Draw the public variants of the canaries in *folder* by the value *beacon*, and write them to ``public``.
 
-    The same value may be given again, which writes public files that are missing. Of two draws at the same time the
-    second waits for the first.
+    The same value may be given again, which writes public files that are missing. Of two draws the second waits.
 
     Raises:
         UsageError: *beacon* is empty.
@@ -140,8 +139,7 @@ def draw_canaries(folder: str | Path, beacon: str) -> WrittenCanaries:
 
 def _drawn(folder: Path, beacon: str) -> WrittenCanaries:
     sealed = read_sealed(folder)
-    before = sealed.manifest.beacon
-    if before is not None and before != beacon:
+    if (before := sealed.manifest.beacon) not in (None, beacon):
         how = f"with the beacon {before!r:.60}" if before else "without a beacon"
         raise InputError(
             f"{folder / MANIFEST}: was drawn {how}, and a second draw would be a choice: publish the variants in "

@@ -47,7 +47,9 @@ def run_paired_test(
     (difference in differences), sums it within documents, and flips the signs of documents (`flip_test`). If the
     target was trained on neither version and the difference of each document is symmetric about zero, then
     P(p-value ≤ u) ≤ u. That symmetry is assumed, not ensured by a draw: it rests on the placebo, which must prefer
-    edited or published style exactly as much as the target would if it had been trained on neither. Of two placebos
+    edited or published style exactly as much as the target would if it had been trained on neither. An edit by a rule,
+    the same in all texts, may break it even with a placebo of the same kind and size, and more documents do not average
+    that out. Of two placebos
     the larger p-value is the result, so it holds where either is right.
 
     Args:

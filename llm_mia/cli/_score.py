@@ -56,10 +56,10 @@ def score(
     keep_signals: Annotated[
         Kept | None,
         typer.Option(
-            help="What stays of the signals in OUT/signals. full: all, for other attacks, extract and reports, about "
-            "20 bytes a token. scores: what the attacks of this run read, about 4 bytes for the default of most. none: "
-            "as scores while the run lasts, so the disk needs room for it; then only digests of the texts. "
-            "See 'llm-mia guide scale'.",
+            help="What stays of the signals on disk. full: all, about 20 bytes a token, for other attacks, extract and "
+            "the colours of the report. scores: what the attacks of this run read; for 'loss' and others that read "
+            "likelihoods alone, about 4 bytes. none: as scores while the run lasts, so the disk needs that room; when "
+            "the scores are written, only digests of the texts stay. See 'llm-mia guide scale'.",
             show_default="what the folder keeps already, else full",
             rich_help_panel=opt.OUTPUT,
         ),

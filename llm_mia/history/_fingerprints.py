@@ -120,13 +120,13 @@ class Subject:
 
 
 def _candidates(table: ScoreTable, hashes: Hashes) -> Candidates:
-    """The candidates of *table*, by the *hashes* of all its rows.
+    """The candidates of *table*, by the *hashes* of its rows; the scores of shadow models, which come last, have none.
 
     The name of a document does not matter, but the smallest of the hashes of its candidates: where an input names no
     documents, their names come from the ids, which differ from file to file.
     """
-    candidate = table.labels == UNKNOWN
-    chosen, documents = hashes[candidate], table.groups().codes[candidate]
+    candidate = table.labels[: len(hashes)] == UNKNOWN
+    chosen, documents = hashes[candidate], table.groups().codes[: len(hashes)][candidate]
     smallest = np.full(int(documents.max(initial=0)) + 1, np.iinfo(np.uint64).max, dtype=np.uint64)
     np.minimum.at(smallest, documents, chosen)
     return Candidates.of(chosen, smallest[documents])

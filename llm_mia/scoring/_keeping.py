@@ -91,8 +91,8 @@ def _refuse_more(path: Path, record: RunRecord, wanted: KeptSignals | None) -> N
     gone = {KeptSignals.FULL: any(fields is not None for fields in kept), KeptSignals.SCORES: () in kept}
     if wanted is not None and gone.get(wanted, False):
         raise RunDirectoryError(
-            f"{path}: holds less of the signals (`keep_signals` {record.kept_signals}) than `keep_signals` {wanted} "
-            "keeps, and the rest is gone; name another folder, or leave out `keep_signals`"
+            f"{path}: holds less of the signals (`keep_signals`: {record.kept_signals}) than {wanted}, and the rest is "
+            "gone; name another folder, or leave out `keep_signals`"
         )
 
 

@@ -85,11 +85,11 @@ def not_kept(name: str, made_by: PassRecord, reads: Collection[str], wanted_by: 
     """That the pass *name* does not keep what *wanted_by* reads, and what to do: the end of a message."""
     if made_by.kept_fields:
         kept, lacking = (_list(fields) for fields in (made_by.kept_fields, made_by.lacks(reads)))
-        problem = f"the signals of {name} hold only {kept} (`keep_signals` scores), not {lacking}"
+        problem = f"the signals of {name} hold only {kept} (`keep_signals`: scores), not {lacking}"
     else:
-        problem = f"the signals of {name} were not kept (`keep_signals` none)"
+        problem = f"the signals of {name} were not kept (`keep_signals`: none)"
     needed = f", which {wanted_by} needs" if wanted_by else ""
-    return f"{problem}{needed}; to have them, score again into another folder with `keep_signals` full"
+    return f"{problem}{needed}; to have them, score again into another folder, and set `keep_signals` to full"
 
 
 def _list(fields: Iterable[str]) -> str:

@@ -66,23 +66,36 @@ def _evidence(trial: TailTrial, epoch: int, masks: Masks, work: Path) -> TailEvi
 
 def _figures(evidence: TailEvidence, scores: Mapping[str, Floats]) -> Values:
     masks = evidence.masks
-    return {name: figures_of(values[masks.members], values[masks.measured]) for name, values in scores.items()}
+    figures = {name: figures_of(values[masks.members], values[masks.measured]) for name, values in scores.items()}
+    return {name: {key: round(value, 6) for key, value in of_score.items()} for name, of_score in figures.items()}
 
 
 def write_tail(out: Path, models: str, measured: Measured) -> str:
     """The page, which is written to *out*, with the same and every trial as JSON; tables of other models are kept."""
-    page, numbers = out / "attacks-tail.md", out / "attacks-tail.json"
-    tables: dict[str, Any] = json.loads(numbers.read_text("utf-8"))["tables"] if numbers.exists() else {}
-    tables = {name: table for name, table in tables.items() if table["models"] != models}
-    tables |= {table["name"]: table for at, trials in measured.items() for table in _tables(models, *at, trials)}
+    numbers = out / "attacks-tail.json"
+    kept: dict[str, Any] = json.loads(numbers.read_text("utf-8"))["tables"] if numbers.exists() else {}
+    tables = {name: table for name, table in kept.items() if table["models"] != models}
+    trials = max(map(len, measured.values()))
+    epochs = " ".join(str(epoch) for epoch in dict.fromkeys(epoch for epoch, _ in measured))
+    command = f"{COMMAND} --models {models} --trials {trials} --epochs {epochs}"
+    for at, of_part in measured.items():
+        tables |= {table["name"]: {"command": command, **table} for table in _tables(models, *at, of_part)}
     about = machine()
-    write_text(numbers, json.dumps({"machine": about, "tables": tables}, indent=1, ensure_ascii=False) + "\n")
-    lines = [", ".join(f"{name} {value}" for name, value in about.items()), "", f"`{COMMAND}`", "", ABOUT, ""]
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(table)}" for name, table in tables.items())
+    write_text(numbers, f'{{"machine": {json.dumps(about)},\n"tables": {{\n{lines}\n}}}}\n')
+    text = page_of(about, tables)
+    write_text(out / "attacks-tail.md", text)
+    return text
+
+
+def page_of(about: Mapping[str, Any], tables: Mapping[str, Any]) -> str:
+    """The page of *tables*, measured on the machine *about*."""
+    commands = dict.fromkeys(table["command"] for table in tables.values())
+    lines = [", ".join(f"{name} {value}" for name, value in about.items()), ""]
+    lines += [*(f"    {command}" for command in commands), "", ABOUT, ""]
     for table in tables.values():
         lines += _shown(table)
-    text = "\n".join(lines) + "\n"
-    write_text(page, text)
-    return text
+    return "\n".join(lines) + "\n"
 
 
 def _tables(models: str, epoch: int, part: str, trials: Sequence[tuple[TailTrial, Values]]) -> Iterator[dict[str, Any]]:

@@ -137,6 +137,8 @@ def paired_notes(result: PairedResult) -> list[str]:
     """What a reader of the details ought to know, a sentence each."""
     notes = [
         "Figures are preferences for the published text: of a pair, and summed over the pairs of a document.",
+        "An edit by a rule, the same in all texts, may move two models to different degrees. More documents do not "
+        "average that out: check the placebo on texts that were edited alike, and that nobody published.",
         "Documents are the evidence, and their pairs are summed: a document with many pairs weighs more.",
         "A placebo that was trained on the published texts hides training; a placebo of another kind or size may show "
         "a difference without it.",
