@@ -55,7 +55,9 @@ ABOUT = (
     "repetition from those of an edit; they overlap, so intervals (95 %) are by drawing the documents anew "
     "(bootstrap). The small models have 2 layers of width 64 and are trained on 600 docstrings; the fine-tuned model "
     "is the small model after 3 more epochs on 150 others, which make it much better. No version of a text is among "
-    "these."
+    "these. With a control set: of the same scores 60 documents are drawn as published and 60 others as control, 2,000 "
+    "times, so they are exchangeable by the draw; intervals are exact (Clopper–Pearson) over draws. This shows that an "
+    "edit by a rule does not break the test, and not that a control set of a user was edited alike."
 )
 
 

@@ -37,7 +37,10 @@ def canary_test(known: Definitions) -> dict[str, Schema]:
 
 def paired(known: Definitions) -> dict[str, Schema]:
     """A test of pairs."""
-    return {**_whole(known, PairedResult), "p_value": number("The result: of the first of the placebos.")}
+    return {
+        **_whole(known, PairedResult),
+        "p_value": number("The result: by the control set, else of the first of the placebos."),
+    }
 
 
 def _whole(known: Definitions, kind: type) -> dict[str, Schema]:

@@ -2,7 +2,8 @@
 
 If a model was trained on the public variants, it prefers them to those that stayed sealed. The p-value is exact, and
 nothing is assumed of the texts. `run_paired_test` is for texts of which a published and a withheld version exist
-without a draw; it rests on a model that knows neither. `plan_canaries` gives the power of a design before it is made.
+without a draw; it rests on pairs that were edited alike and never published, or on a model that knows neither version.
+`plan_canaries` gives the power of a design before it is made.
 """
 
 from ._counted_tests import CountedTest, holm_adjusted
@@ -31,6 +32,7 @@ from ._power import (
 from ._results import (
     CanaryDocument,
     CanaryResult,
+    ControlTest,
     PairedDocument,
     PairedResult,
     PlaceboTest,
@@ -41,6 +43,7 @@ from ._results import (
 )
 from ._sealing import commitment_of, drawn_variant, leaf_of, merkle_root
 from ._sign_flips import FlipTest, document_sums, flip_test, least_documents, reflipped
+from ._split_test import SplitTest, document_means, least_control, resplit, split_test
 from ._statistic import DrawTest, Histogram, differences_of, draw_test, redrawn
 from ._testing import run_canary_test
 from ._traps import SentenceRule
@@ -52,6 +55,7 @@ __all__ = [
     "CanaryKind",
     "CanaryPlan",
     "CanaryResult",
+    "ControlTest",
     "CountedTest",
     "DrawTest",
     "FlipTest",
@@ -69,12 +73,14 @@ __all__ = [
     "Sealed",
     "SealedDocument",
     "SentenceRule",
+    "SplitTest",
     "UnusedBecause",
     "UnusedText",
     "Verification",
     "WrittenCanaries",
     "commitment_of",
     "differences_of",
+    "document_means",
     "document_sums",
     "documents_for",
     "draw_canaries",
@@ -85,6 +91,7 @@ __all__ = [
     "holm_adjusted",
     "interval_over_pilots",
     "leaf_of",
+    "least_control",
     "least_documents",
     "make_canaries",
     "measured_effect",
@@ -98,7 +105,9 @@ __all__ = [
     "read_sealed",
     "redrawn",
     "reflipped",
+    "resplit",
     "run_canary_test",
     "run_paired_test",
+    "split_test",
     "verify_canaries",
 ]

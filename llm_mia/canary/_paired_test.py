@@ -2,150 +2,152 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..errors import InputError, UsageError
 from ..passages import Passages
-from ..records import RunRecord
-from ..scores import ScoreTable, read_scores
+from ..scores import read_scores
 from ..scoring import score_to_disk
 from ..signals import ModelSource, Progress
 from ..store import read_run
-from ._effect import mean_with_interval
-from ._pairs import SIDES, Pair, read_pairs
-from ._results import PairedDocument, PairedResult, PlaceboTest, UnusedBecause, UnusedText, write_result
-from ._sign_flips import document_sums, flip_test, least_documents
+from ._paired_scores import ControlScores, PairScores, control_result, ids_of, placebo_result
+from ._pairs import CONTROL_SIDES, IN_MEMORY, SIDES, Pair, read_control, read_pairs
+from ._results import PairedResult, write_result
+from ._sign_flips import least_documents
+from ._split_test import least_control
 from ._testing import POWER_LEVEL, only_owner_reads
 
 __all__ = ["run_paired_test"]
 
-Floats = NDArray[np.float64]
-GAIN, LOSS = "reference", "loss"
-"""The attacks: the log-likelihood under the target less that under the placebo, and each by itself."""
+PairSource = str | Path | Iterable[Mapping[str, Any]]
 
 
 def run_paired_test(
-    pairs: str | Path | Iterable[Mapping[str, Any]],
+    pairs: PairSource,
     target: ModelSource,
     reference: ModelSource | None = None,
     *,
     placebo: ModelSource | None = None,
+    unpublished: PairSource | None = None,
     out: str | Path,
     window_tokens: int | None = None,
     redact: bool = False,
     progress: Progress | None = None,
 ) -> PairedResult:
-    """Test whether the target prefers published texts to withheld versions by more than a placebo model does.
+    """Test whether the target prefers published texts to withheld versions by more than texts or a model explain.
 
-    For each pair it takes the preference of the target, log p(published) − log p(withheld), less that of the placebo
-    (difference in differences), sums it within documents, and flips the signs of documents (`flip_test`). If the
-    target was trained on neither version and the difference of each document is symmetric about zero, then
-    P(p-value ≤ u) ≤ u. That symmetry is assumed, not ensured by a draw: it rests on the placebo, which must prefer
-    edited or published style exactly as much as the target would if it had been trained on neither. An edit by a rule,
-    the same in all texts, may break it even with a placebo of the same kind and size, and more documents do not average
-    that out. Of two placebos
-    the larger p-value is the result, so it holds where either is right.
+    The preference of the target for a pair is log p(published) − log p(withheld). With a control set it is compared
+    with that for pairs which were edited in the same way, and of which neither version was published (`split_test`):
+    if the target was trained on neither version of any pair, and published and control documents are exchangeable,
+    then P(p-value ≤ u) ≤ u. That they were edited alike is assumed, and no more; a placebo is optional, and only adds
+    power.
+
+    Without a control set the preference of a placebo model is taken off (difference in differences), summed within
+    documents, and the signs of documents are flipped (`flip_test`). If the target was trained on neither version and
+    the difference of each document is symmetric about zero, then P(p-value ≤ u) ≤ u. That symmetry is assumed, not
+    ensured by a draw: it rests on the placebo, which must prefer edited or published style exactly as much as the
+    target would if it had been trained on neither. An edit by a rule, the same in all texts, may break it even with a
+    placebo of the same kind and size, and more documents do not average that out. Of two placebos the larger p-value
+    is the result, so it holds where either is right.
 
     Args:
         pairs: a jsonl file, or rows in memory, see `read_pairs`.
         target: the model under suspicion.
         reference: a model that was trained on neither version; it is a placebo.
         placebo: a model that was released before the publication; a placebo, too.
+        unpublished: the control set: a jsonl file, or rows in memory, see `read_control`.
         out: the run directory, which holds the tokens of the texts; only its owner can read it.
         window_tokens: longest input fed to a model.
         redact: name documents and pairs by numbers in the result.
         progress: called after every batch.
 
     Raises:
-        InputError: a row is no pair, or there are too few documents: a p-value of at most 0.01 needs 7.
-        UsageError: there is neither `reference` nor `placebo`.
+        InputError: a row is no pair, a control pair is in the published set, or there are too few documents for a
+            p-value of at most 0.01, which needs 7 without a control set.
+        UsageError: there is nothing to compare with, or two placebos beside a control set.
         ModelError, RunDirectoryError: see `llm_mia.errors`.
     """
     placebos = [model for model in (reference, placebo) if model is not None]
-    if not placebos:
-        raise UsageError(
-            "there is no model to compare with: give as `reference` a model that was trained on neither version, or as "
-            "`placebo` one that was released before the publication"
-        )
-    name, path = str(pairs) if isinstance(pairs, str | Path) else "", Path(out)
+    _refuse_models(len(placebos), unpublished is not None)
+    name, path = _name(pairs), Path(out)
     read = read_pairs(pairs)
-    _refuse_few(name, read, 0)
-    rows = [
-        {"id": _id(pair, side), "document": pair.document, "text": text}
-        for pair in read
-        for side, text in zip(SIDES, (pair.published, pair.withheld), strict=True)
-    ]
+    control = None if unpublished is None else read_control(unpublished, read)
+    _refuse_few(name, read, control)
+    rows = [*_rows(read, SIDES), *_rows(control or [], CONTROL_SIDES)]
+    sources = name if unpublished is None else f"{name} and {Path(_name(unpublished)).name}"
     with only_owner_reads(path):
-        passages = Passages.of(rows, name=name, label_column="")
         score_to_disk(
-            passages, target, placebos, attacks=[GAIN, LOSS], out=path, window_tokens=window_tokens, progress=progress
+            Passages.of(rows, name=sources, label_column=""),
+            target,
+            placebos,
+            attacks=["reference", "loss"] if placebos else ["loss"],
+            out=path,
+            window_tokens=window_tokens,
+            progress=progress,
         )
-    roles = ["reference", "reference-2"][: len(placebos)]
-    result = _result(path, name, read, roles, read_scores(path), read_run(path))
+    roles, table, record = ["reference", "reference-2"][: len(placebos)], read_scores(path), read_run(path)
+    scores = PairScores.of(table, read, SIDES, roles)
+    if control is None:
+        _refuse_few(name, scores.kept, None, len(read) - len(scores.kept))
+        result = placebo_result(path, scores, record)
+    else:
+        both = ControlScores(scores, PairScores.of(table, control, CONTROL_SIDES, roles))
+        unused = len(read) + len(control) - len(both.published.kept) - len(both.control.kept)
+        _refuse_few(name, both.published.kept, both.control.kept, unused)
+        result = control_result(path, both, record)
     result = result.without_names() if redact else result
     write_result(result)
     return result
 
 
-def _result(
-    path: Path, name: str, pairs: Sequence[Pair], roles: Sequence[str], table: ScoreTable, record: RunRecord
-) -> PairedResult:
-    """The result of the scores of all *pairs*, with each of *roles* as the placebo."""
-    at = {each: row for row, each in enumerate(table.ids)}
-    sides = [np.array([at[_id(pair, side)] for pair in pairs], dtype=np.intp) for side in SIDES]
+def _name(pairs: PairSource) -> str:
+    return str(pairs) if isinstance(pairs, str | Path) else ""
 
-    def preferences(scores: Floats) -> Floats:
-        return scores[sides[0]] - scores[sides[1]]
 
-    gains = {
-        role: preferences(table.columns[GAIN] if not n else table.others[role][GAIN]) for n, role in enumerate(roles)
-    }
-    alone = {role: preferences(table.others[role][LOSS]) for role in roles}
-    of_target = preferences(table.columns[LOSS])
-    scored = np.isfinite(np.stack([*gains.values(), *alone.values(), of_target])).all(axis=0)
-    kept = [pairs[at] for at in np.flatnonzero(scored).tolist()]
-    _refuse_few(name, kept, len(pairs) - len(kept))
-    documents = [pair.document for pair in kept]
-    sums = {role: document_sums(each[scored], documents) for role, each in gains.items()}
-    tests = [
-        PlaceboTest(
-            role,
-            record.passes[role].model.id,
-            flip_test([*sums[role].values()]),
-            mean_with_interval(alone[role][scored]),
-        )
-        for role in roles
+def _rows(pairs: Sequence[Pair], sides: tuple[str, str]) -> list[dict[str, str]]:
+    """Both texts of each pair, as passages."""
+    return [
+        {"id": each, "document": pair.document, "text": text}
+        for pair in pairs
+        for each, text in zip(ids_of(pair, sides), (pair.published, pair.withheld), strict=True)
     ]
-    tests.sort(key=lambda each: -each.test.p_value)
-    count = Counter(documents)
-    tokenizers = {record.passes[role].model.tokenizer for role in ("target", tests[0].role)}
-    return PairedResult(
-        path=path,
-        passes={role: record.passes[role] for role in ("target", *roles)},
-        pairs=len(kept),
-        prefers=mean_with_interval(of_target[scored]),
-        placebos=tuple(tests),
-        rows=tuple(PairedDocument(each, count[each], total) for each, total in sums[tests[0].role].items()),
-        unused=tuple(UnusedText(pairs[at].id, UnusedBecause.NO_SCORE) for at in np.flatnonzero(~scored).tolist()),
-        per="token" if len(tokenizers) == 1 else "byte",
-    )
 
 
-def _id(pair: Pair, side: str) -> str:
-    return f"{pair.id}#{side}"
+def _refuse_models(placebos: int, controlled: bool) -> None:
+    if not placebos and not controlled:
+        raise UsageError(
+            "there is nothing to compare with: give as `unpublished` pairs of which neither version was published, as "
+            "`reference` a model that was trained on neither version, or as `placebo` one that was released before the "
+            "publication"
+        )
+    if placebos > 1 and controlled:
+        raise UsageError(
+            "with `unpublished` a second placebo decides nothing: give `reference` or `placebo`, or neither of them"
+        )
 
 
-def _refuse_few(name: str, pairs: Sequence[Pair], unused: int) -> None:
-    documents, least = len({pair.document for pair in pairs}), least_documents(POWER_LEVEL)
-    if documents < least:
-        without = f" ({unused} pairs have no score)" if unused else ""
+def _refuse_few(name: str, pairs: Sequence[Pair], control: Sequence[Pair] | None, unused: int = 0) -> None:
+    documents = len({pair.document for pair in pairs})
+    without = f" ({unused} pairs have no score)" if unused else ""
+    name = name or IN_MEMORY
+    if control is None:
+        least = least_documents(POWER_LEVEL)
+        if documents < least:
+            raise InputError(
+                f"{name}: {documents} documents{without} can give no p-value below {0.5**documents:.2g}: a p-value of "
+                f"at most {POWER_LEVEL} needs at least {least} documents"
+            )
+        return
+    controls = len({pair.document for pair in control})
+    if not documents or controls < (least := least_control(documents, POWER_LEVEL)):
         raise InputError(
-            f"{name or 'pairs in memory'}: {documents} documents{without} can give no p-value below "
-            f"{0.5**documents:.2g}: a p-value of at most {POWER_LEVEL} needs at least {least} documents"
+            f"{name}: {documents} published and {controls} control documents{without} can give no p-value of at most "
+            f"{POWER_LEVEL}: "
+            + (
+                f"with so many published documents at least {least} control documents are needed"
+                if documents
+                else "no published document is left"
+            )
         )

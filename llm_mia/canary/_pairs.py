@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, PassageError
 
-__all__ = ["Pair", "read_pairs"]
+__all__ = ["CONTROL_SIDES", "SIDES", "Pair", "read_control", "read_pairs"]
 
 SIDES = ("published", "withheld")
+CONTROL_SIDES = ("control-published", "control-withheld")
+"""In ids of scores; no control text was published."""
 IN_MEMORY = "pairs in memory"
 NAME = 60
 """Characters of an id in a message."""
@@ -60,6 +62,36 @@ def read_pairs(source: str | Path | Iterable[Mapping[str, Any]]) -> list[Pair]:
                 places[pair.id], f"its withheld text is the published text of pair {other!r:.{NAME}}: remove a pair"
             )
     return [*pairs.values()]
+
+
+def read_control(source: str | Path | Iterable[Mapping[str, Any]], published: Sequence[Pair]) -> list[Pair]:
+    """The control pairs in a jsonl file, or in memory: edited as the *published* ones, and neither version published.
+
+    Args:
+        source: rows as of `read_pairs`; ``published`` is the version that is edited as published texts are.
+        published: the pairs of the published set.
+
+    Raises:
+        InputError: a row is no pair, holds a text of the published set, or names a document of it.
+    """
+    name = str(source) if isinstance(source, str | Path) else IN_MEMORY
+    control = read_pairs(source)
+    texts = {_folded(text): pair.id for pair in published for text in (pair.published, pair.withheld)}
+    documents = {pair.document for pair in published if pair.document != pair.id}
+    for pair in control:
+        for side, text in zip(SIDES, (pair.published, pair.withheld), strict=True):
+            other = texts.get(_folded(text))
+            if other is not None:
+                raise InputError(
+                    f"{name}: the text {side!r} of pair {pair.id!r:.{NAME}} is in the published set, too, in its pair "
+                    f"{other!r:.{NAME}}: a control pair is a pair of which neither version was published; remove it"
+                )
+        if pair.document != pair.id and pair.document in documents:
+            raise InputError(
+                f"{name}: pair {pair.id!r:.{NAME}} belongs to the document {pair.document!r:.{NAME}}, which is in the "
+                "published set, too: a document is in a single set; name smaller documents, such as chapters"
+            )
+    return control
 
 
 def _rows(source: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:

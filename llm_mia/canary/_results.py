@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import RunDirectoryError
-from ..records import Interval, PassRecord
+from ..records import MAY_BE_MISSING, Interval, PassRecord
 from ..signals import unname_written_tokens
 from ..store import RunDirectory, read_record
 from ._manifest import CanaryKind
 from ._sign_flips import FlipTest
+from ._split_test import SplitTest
 from ._statistic import DrawTest, Histogram
 
 __all__ = [
     "CanaryDocument",
     "CanaryResult",
+    "ControlTest",
     "PairedDocument",
     "PairedResult",
     "PlaceboTest",
@@ -129,7 +131,28 @@ class PairedDocument:
     id: str
     pairs: int
     difference: float
-    """The preference of the target for the published texts, less that of the placebo, summed over the pairs."""
+    """The preference of the target for the published texts, less that of the placebo where there is one: summed over
+    the pairs; with a control set, their mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlTest:
+    """The test against pairs that were edited in the same way, and of which neither version was published."""
+
+    test: SplitTest
+    role: str
+    """The pass of the placebo that is taken off in both groups; empty where there is none."""
+    model: str
+    """That placebo, as the user named it; empty where there is none."""
+    pairs: int
+    """Control pairs that were tested."""
+    prefers: Interval
+    """How far the target prefers the edited version of control pairs: nats per token, mean over pairs, 95 % interval
+    over pairs (Student's t, approximate)."""
+    rows: tuple[PairedDocument, ...]
+    """The control documents."""
+    unused: tuple[UnusedText, ...]
+    """Control pairs that take no part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,29 +168,44 @@ class PairedResult:
     prefers: Interval
     """How far the target prefers the published texts: nats per token, mean over pairs, 95 % interval over pairs."""
     placebos: tuple[PlaceboTest, ...]
-    """The one with the largest p-value first: that p-value is the result."""
+    """The one with the largest p-value first: that p-value is the result. None with a control set."""
     rows: tuple[PairedDocument, ...]
-    """With the placebo that counts."""
+    """The published documents, with the placebo that counts."""
     unused: tuple[UnusedText, ...]
     per: str
     """``token``; ``byte`` where target and placebo have different tokenizers: the unit of the differences, in nats."""
     redacted: bool = False
     """Whether documents and pairs are named by numbers."""
+    control: ControlTest | None = field(default=None, metadata={MAY_BE_MISSING: True})
+    """The test with a control set, which then is the result; None where the placebos decide."""
 
     @property
-    def test(self) -> FlipTest:
-        """The test that counts: of the placebo that explains most."""
-        return self.placebos[0].test
+    def test(self) -> FlipTest | SplitTest:
+        """The test that counts: with the control set, else of the placebo that explains most."""
+        return self.placebos[0].test if self.control is None else self.control.test
 
     def without_names(self) -> PairedResult:
         """The result without the names of documents and pairs, and without the tokens that are written in them."""
         return replace(
             self,
             passes=_unnamed(self.passes),
-            rows=tuple(replace(each, id=f"document {at}") for at, each in enumerate(self.rows, start=1)),
-            unused=tuple(replace(each, id=f"pair {at}") for at, each in enumerate(self.unused, start=1)),
+            rows=_numbered(self.rows, "document"),
+            unused=_numbered(self.unused, "pair"),
+            control=self.control
+            and replace(
+                self.control,
+                rows=_numbered(self.control.rows, "control document"),
+                unused=_numbered(self.control.unused, "control pair"),
+            ),
             redacted=True,
         )
+
+
+Named = TypeVar("Named", PairedDocument, UnusedText)
+
+
+def _numbered(rows: tuple[Named, ...], unit: str) -> tuple[Named, ...]:
+    return tuple(replace(each, id=f"{unit} {at}") for at, each in enumerate(rows, start=1))
 
 
 def _unnamed(passes: Mapping[str, PassRecord]) -> Mapping[str, PassRecord]:

@@ -111,12 +111,22 @@ def paired(
             rich_help_panel=opt.MODELS,
         ),
     ] = None,
+    unpublished: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A control set: a jsonl file of pairs that were edited in the same way, and of which neither version "
+            "was published; 'published' is the edited version there. With it no placebo is needed.",
+            show_default="none",
+        ),
+    ] = None,
     redact: Redact = False,
     details: opt.Details = False,
 ) -> None:
-    """Test whether a model prefers published texts to withheld versions by more than a placebo model does.
+    """Test whether a model prefers published texts to withheld versions by more than control texts or a placebo do.
 
-    The finding rests on the placebo: a model that was trained on neither version, and is as like the target as can be.
+    With --unpublished the finding assumes only that the control pairs were edited as the published ones were. Else it
+    rests on the placebo: a model that was trained on neither version, and is as like the target as can be.
     """
     from ..canary import run_paired_test
     from ..report import paired_details, paired_screen, paired_summary
@@ -129,6 +139,7 @@ def paired(
             models.target_model(),
             models.reference_model(),
             placebo=None if placebo is None else models.model_spec(placebo, None),
+            unpublished=unpublished,
             out=run.out,
             window_tokens=models.window_tokens,
             redact=redact,

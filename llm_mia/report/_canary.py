@@ -60,6 +60,8 @@ def paired_details(result: PairedResult, spell: Callable[[str], str] = str) -> R
     )
     for row in result.rows:
         table.add(escape(row.id), f"{row.pairs}", _signed(row.difference, 4))
+    for row in result.control.rows if result.control is not None else ():
+        table.add(f"{escape(row.id)} (control)", f"{row.pairs}", _signed(row.difference, 4))
     return _details(paired_answer(result), table, paired_notes(result), spell, [], str(result.path))
 
 

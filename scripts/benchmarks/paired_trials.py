@@ -15,8 +15,10 @@ from benchmarks.edited_texts import EDITS, Edit, edited_pairs, other_texts
 from benchmarks.figures import Figure
 from llm_mia import training
 from llm_mia.backends import embedded
-from llm_mia.canary import flip_test
+from llm_mia.canary import flip_test, split_test
+from llm_mia.metrics import clopper_pearson
 from llm_mia.passages import Passages
+from llm_mia.records import Interval
 from llm_mia.scoring import score
 
 Floats = NDArray[np.float64]
@@ -185,6 +187,21 @@ def summary_of(differences: Floats, *, subsets: int = 2_000, resamples: int = 10
     )
 
 
+def control_shares(differences: Floats, *, subsets: int = 2_000) -> Mapping[float, Interval]:
+    """Of tests with a control set: the share of p-values of at most each of `LEVELS`, with an exact interval.
+
+    In each test `SIZE` documents are drawn as the published ones, and as many others as the control set.
+    """
+    rng = np.random.default_rng(0)
+    drawn = differences[rng.random((subsets, len(differences))).argsort(axis=1)[:, : 2 * SIZE]]
+    marks = rng.permuted(np.tile(np.arange(2 * SIZE) < SIZE, (FLIPS, 1)), axis=1).T.astype(np.float64)
+    sums = drawn[:, :SIZE].sum(1, keepdims=True)
+    p_values = (1 + (drawn @ marks >= sums - 1e-9).sum(1)) / (1 + FLIPS)
+    of_first = split_test(drawn[0, :SIZE], drawn[0, SIZE:]).p_value
+    assert abs(p_values[0] - of_first) < 0.1, "these are those of the test"
+    return {level: clopper_pearson(int((p_values <= level).sum()), subsets) for level in LEVELS}
+
+
 def _p_values(tests: Floats, signs: Floats) -> Floats:
     """What `flip_test` gives each row of *tests*, with the same *signs* for all of them."""
     p_values: Floats = (1 + (tests @ signs >= tests.sum(1, keepdims=True)).sum(1)) / (1 + FLIPS)
@@ -226,6 +243,7 @@ def paired_figures(work: Path, small: int, large: int) -> list[Figure]:
         for comparison in comparisons:
             for edit in EDITS:
                 figures += _compared(trials, comparison, edit)
+                figures += _controlled(trials, comparison, edit)
         if comparisons is SMALL_COMPARISONS:
             figures += _compared(trials, READING, EDITS[0])
     return figures
@@ -247,3 +265,21 @@ def _compared(trials: Trials, comparison: Comparison, edit: Edit) -> list[Figure
     if not comparison.fit or comparison is READING:
         return [row]
     return [row, Figure("lower end of that", share.low, at_most=0.05)]
+
+
+def _controlled(trials: Trials, comparison: Comparison, edit: Edit) -> list[Figure]:
+    """The same pairs with a control set, with the placebo taken off in both groups and without a placebo."""
+    with_placebo = control_shares(trials.differences(comparison, edit))
+    alone = control_shares(trials.scores(comparison.target, edit).preferences("token"))
+    share, other = with_placebo[LEVELS[0]], alone[LEVELS[0]]
+    rest = "; ".join(
+        f"{name} p ≤ 0.01: {each[LEVELS[1]].value:.4f}" for name, each in (("", with_placebo), ("without it", alone))
+    )
+    name = (
+        f"paired with a control set, {edit.name}, {comparison.target} against {comparison.placebo}: share of p ≤ 0.05"
+    )
+    note = f"[{share.low:.4f}, {share.high:.4f}] over 2,000 splits; without a placebo {other.value:.4f} "
+    return [
+        Figure(name, share.value, note=f"{note}[{other.low:.4f}, {other.high:.4f}]; {rest.strip()}"),
+        Figure("lower end of that", share.low, at_most=LEVELS[0]),
+    ]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...canary import CanaryResult, Histogram, PairedResult, reflipped
-from ..words import CANARY_TITLE, PAIRED_TITLE, canary_figure_words, paired_figure_words
+from ...canary import CanaryResult, ControlTest, Histogram, PairedResult, reflipped, resplit
+from ..words import CANARY_TITLE, CONTROL_TITLE, PAIRED_TITLE, canary_figure_words, paired_figure_words
 from ._display import Figure, Rows, drawn_on
 from ._style import LIGHT
 from ._svg import figure_of, png_of, svg_of
@@ -91,7 +91,7 @@ def canary(result: CanaryResult, ax: Axes | None = None) -> Axes:
 
 
 def paired(result: PairedResult, ax: Axes | None = None) -> Axes:
-    """The sum over documents among those of other signs, with the placebo that counts."""
+    """The sum over documents among those of other signs, or with a control set the difference among other splits."""
     display = _of_paired(result)
     return drawn_on(ax, display.draw, display.height)
 
@@ -137,6 +137,8 @@ def _of_canary(result: CanaryResult) -> SumDisplay:
 
 
 def _of_paired(result: PairedResult) -> SumDisplay:
+    if result.control is not None:
+        return _of_control(result, result.control)
     null = reflipped([row.difference for row in result.rows])
     return SumDisplay(
         name="paired",
@@ -148,4 +150,19 @@ def _of_paired(result: PairedResult) -> SumDisplay:
         y_label="choices of signs",
         bars_label="random signs",
         line_label="the documents as they are",
+    )
+
+
+def _of_control(result: PairedResult, control: ControlTest) -> SumDisplay:
+    null = resplit([row.difference for row in result.rows], [row.difference for row in control.rows])
+    return SumDisplay(
+        name="paired",
+        title=CONTROL_TITLE,
+        description=paired_figure_words(result, sum(null.counts)),
+        null=null,
+        observed=control.test.statistic,
+        x=f"mean of published documents less that of control ones, nats per {result.per}",
+        y="splits",
+        bars="random splits",
+        line="the documents as they are",
     )

@@ -5,6 +5,7 @@ from ._answering import answer_of, flags_answer
 from ._audit_by_shadows import HEADER, SHADOW_ASSUMPTION, by_shadows, name_sets, shadow_facts, shadow_rows
 from ._canary import (
     CANARY_TITLE,
+    CONTROL_TITLE,
     PAIRED_TITLE,
     canary_answer,
     canary_figure_words,
@@ -106,6 +107,7 @@ __all__ = [
     "ANSWERS",
     "ASSUMPTION",
     "CANARY_TITLE",
+    "CONTROL_TITLE",
     "DEFENSES_TITLE",
     "HEADER",
     "NO_BREAK",

@@ -6,16 +6,26 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from ...canary import CanaryResult, PairedResult, UnusedBecause, UnusedText
+from ...canary import CanaryResult, ControlTest, PairedResult, UnusedBecause, UnusedText
 from ...decision import FINDING_LEVEL
 from ...records import Interval, target_pass
 from ._answer import Answer, Outcome
 from ._answering import short_name
 from ._comparisons import p_words
+from ._controlled import (
+    control_change,
+    control_error_rate,
+    control_facts,
+    control_figure_words,
+    control_headline,
+    control_notes,
+    control_trust,
+)
 from ._counting import counted, unbroken
 
 __all__ = [
     "CANARY_TITLE",
+    "CONTROL_TITLE",
     "PAIRED_TITLE",
     "canary_answer",
     "canary_figure_words",
@@ -32,6 +42,7 @@ __all__ = [
 
 CANARY_TITLE = "The sum over documents, and what other draws would have given"
 PAIRED_TITLE = "The sum over documents, and what other signs would have given"
+CONTROL_TITLE = "Published less control documents, and what other splits would have given"
 NOT_ABSENCE = "A large p-value does not show that the model was not trained on them."
 REASONS = {
     UnusedBecause.NO_SCORE: "a text has no score, for example because it is too short",
@@ -90,10 +101,34 @@ def canary_notes(result: CanaryResult) -> list[str]:
 
 
 def paired_answer(result: PairedResult) -> Answer:
-    """The answer of a test of pairs: whether the target prefers published texts by more than the placebo does."""
-    test, model = result.test, short_name(target_pass(result.passes).model.id)
-    placebo = short_name(result.placebos[0].model)
-    significant = test.p_value <= FINDING_LEVEL
+    """The answer of a test of pairs: whether the target prefers published texts by more than control or placebo."""
+    model, control = short_name(target_pass(result.passes).model.id), result.control
+    significant = result.test.p_value <= FINDING_LEVEL
+    pairs = f"{counted(result.pairs, 'pair')} of {counted(len(result.rows), 'document')}"
+    left_out = [] if not result.unused else [("left out", unused_words(result.unused, "pair"))]
+    if control is not None and control.unused:
+        left_out.append(("left out", unused_words(control.unused, "control pair")))
+    headline, rest, facts, trust, change = (
+        _by_placebo(result, significant) if control is None else _by_control(result, control, significant)
+    )
+    return _answer(
+        f"Was {model} trained on the published texts of {_these(pairs, len(result.rows))}?",
+        Outcome.DOUBTFUL if significant else Outcome.NO_FINDING,
+        headline,
+        rest if significant else NOT_ABSENCE,
+        [*facts, *left_out],
+        [trust],
+        len(paired_notes(result)),
+        "" if significant else change,
+    )
+
+
+Basis = tuple[str, str, list[tuple[str, str]], str, str]
+"""Headline, what it rests on, facts, what is assumed, and what would change it."""
+
+
+def _by_placebo(result: PairedResult, significant: bool) -> Basis:
+    test = result.test
     headline = (
         f"The model prefers the published texts by more than the placebo does ({p_words(test.p_value)}): this is "
         "consistent with training on them."
@@ -101,40 +136,43 @@ def paired_answer(result: PairedResult) -> Answer:
         else f"No finding: the model prefers the published texts by no more than the placebo and chance may give "
         f"({p_words(test.p_value)})."
     )
-    rest = (
-        "The finding rests on the placebo: that it prefers published style exactly as the target would without "
-        "training."
-    )
-    pairs = f"{counted(result.pairs, 'pair')} of {counted(len(result.rows), 'document')}"
-    return _answer(
-        f"Was {model} trained on the published texts of {_these(pairs, len(result.rows))}?",
-        Outcome.DOUBTFUL if significant else Outcome.NO_FINDING,
+    facts = [
+        ("effect", f"document {signed_words(test.effect, f'nats per {result.per}', 3)}, less placebo"),
+        ("target", f"pair {signed_words(result.prefers, 'nats per token', 3)}"),
+        *(
+            ("placebo", f"pair {signed_words(each.prefers, 'nats per token', 3)}; {p_words(each.test.p_value)}")
+            for each in result.placebos
+        ),
+        ("p-value", "of all documents together; no single document or pair has one"),
+    ]
+    return (
         headline,
-        rest if significant else NOT_ABSENCE,
-        [
-            (
-                "effect",
-                f"document {signed_words(test.effect, f'nats per {result.per}', 3)}, less placebo",
-            ),
-            ("target", f"pair {signed_words(result.prefers, 'nats per token', 3)}"),
-            *(
-                ("placebo", f"pair {signed_words(each.prefers, 'nats per token', 3)}; {p_words(each.test.p_value)}")
-                for each in result.placebos
-            ),
-            ("p-value", "of all documents together; no single document or pair has one"),
-            *([("left out", unused_words(result.unused, "pair"))] if result.unused else []),
-        ],
-        [
-            f"No draw chose what was published: it is assumed that without training the difference to the placebo, "
-            f"{placebo}, is as often above zero as below."
-        ],
-        len(paired_notes(result)),
-        "" if significant else "more documents, or a placebo more like the target",
+        "The finding rests on the placebo: that it prefers published style exactly as the target would without "
+        "training.",
+        facts,
+        "No draw chose what was published: it is assumed that without training the difference to the placebo, "
+        f"{short_name(result.placebos[0].model)}, is as often above zero as below.",
+        "more documents, or a placebo more like the target",
+    )
+
+
+def _by_control(result: PairedResult, control: ControlTest, significant: bool) -> Basis:
+    effect = signed_words(control.test.effect, f"nats per {result.per}", 3)
+    preferences = [signed_words(each.prefers, "nats per token", 3) for each in (result, control)]
+    p_value = control.test.p_value
+    return (
+        control_headline(p_value, significant),
+        control_error_rate(p_value),
+        control_facts(control, effect, preferences),
+        control_trust(),
+        control_change(control),
     )
 
 
 def paired_notes(result: PairedResult) -> list[str]:
     """What a reader of the details ought to know, a sentence each."""
+    if result.control is not None:
+        return control_notes(result, result.control)
     notes = [
         "Figures are preferences for the published text: of a pair, and summed over the pairs of a document.",
         "An edit by a rule, the same in all texts, may move two models to different degrees. More documents do not "
@@ -161,7 +199,9 @@ def canary_figure_words(result: CanaryResult) -> str:
 
 
 def paired_figure_words(result: PairedResult, flips: int) -> str:
-    """What the figure shows, of which *flips* choices of signs were drawn."""
+    """What the figure shows, of which *flips* choices of signs, or splits, were drawn."""
+    if result.control is not None:
+        return control_figure_words(result.control, len(result.rows), result.per, flips)
     return (
         f"The sum over {counted(len(result.rows), 'document')} of the model's preference for the published texts, less "
         f"that of the placebo, is {result.test.statistic:.3f} nats per {result.per}. Bars: the same sum for {flips:,} "

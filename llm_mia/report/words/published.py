@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ...canary import CanaryResult, PairedResult
+from ...canary import CanaryResult, ControlTest, PairedDocument, PairedResult
 from ...records import PassRecord, target_pass
 from ._answer import Answer
 from ._canary import (
@@ -20,6 +20,7 @@ from ._canary import (
     signed_words,
 )
 from ._comparisons import p_words
+from ._controlled import CONTROL_ASSUMED, CONTROL_OVERTURN, control_numbers
 from ._counting import counted, unbroken
 from .method import model_rows
 
@@ -45,8 +46,20 @@ NOT_SHOWN = (
     "texts that copy them. The scores do not show which.",
     "No single document has a p-value: some differences are large by chance.",
 )
-
 SAME_COMMANDS = "A different result of the same commands on the same files and models."
+PLACEBO_ASSUMED = (
+    "That without training the difference of a document is as likely to lie above zero by an amount as to lie below "
+    "zero by the same amount.",
+    "No random choice ensures this. It rests on the placebo: a model that was trained on neither version, and prefers "
+    "the style of the published texts exactly as much as the model in question would without training. No figure here "
+    "can show that it does.",
+)
+PLACEBO_OVERTURN = (
+    "A model that was trained on neither version and prefers the published texts as the model in question does: the "
+    "placebo would then not have been the right one.",
+    "Proof that the placebo was trained on the withheld versions: it would prefer those, and the difference would "
+    "not come from training of the model in question.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +163,47 @@ def canary_shown(result: CanaryResult) -> PublishedTest:
 
 def paired_shown(result: PairedResult) -> PublishedTest:
     """A test of published and withheld versions."""
-    test, unit = result.test, f"nats per {result.per}"
+    unit, control = f"nats per {result.per}", result.control
+    numbers = _placebo_numbers(result, unit) if control is None else _control_numbers(result, control, unit)
+    numbers += [
+        ("Documents", _tested(len(result.rows), "document", 0)),
+        ("Pairs", _tested(result.pairs, "pair", len(result.unused))),
+    ]
+    rows = _in_groups(result, control)
+    unused = [*result.unused, *(control.unused if control is not None else ())]
+    options = _models(result.passes) + ("" if control is None else " --unpublished CONTROL")
+    return PublishedTest(
+        name="paired",
+        title="Test of published and withheld versions",
+        short="Versions",
+        answer=paired_answer(result),
+        numbers=_unbroken(numbers),
+        assumed=PLACEBO_ASSUMED if control is None else CONTROL_ASSUMED,
+        columns=("Document", *(["Group"] if control is not None else []), "Pairs", f"Difference, {unit}"),
+        documents=[(row.id, *group, f"{row.pairs}", _signed(row.difference, 4)) for row, group in rows],
+        figures=[(row.id, *group, row.pairs, row.difference) for row, group in rows],
+        unused=[(each.id, reason_left_out(each)) for each in unused],
+        overturn=(*(PLACEBO_OVERTURN if control is None else CONTROL_OVERTURN), SAME_COMMANDS),
+        not_shown=NOT_SHOWN,
+        notes=paired_notes(result),
+        record=[
+            ("Attack", "loss: log-likelihood under the model")
+            if control is not None and not control.role
+            else ("Attack", "reference: log-likelihood under the model less that under the placebo")
+        ],
+        checks=[("The test again gives the same p-value", f"llm-mia paired PAIRS {options} -o OUT")],
+        handed_over="PAIRS is the file of the published and the withheld versions"
+        + ("" if control is None else ", and CONTROL that of the pairs of which neither version was published")
+        + ("; the other side needs both." if control is not None else ", which the other side needs, too."),
+        models=[model_rows(name, record) for name, record in result.passes.items()],
+    )
+
+
+def _placebo_numbers(result: PairedResult, unit: str) -> list[tuple[str, str]]:
+    test = result.placebos[0].test
     exact = "all choices of signs" if test.exact else f"{test.flips:,} random choices of signs"
     valid = "exact" if test.exact else "(1 + b) ÷ (1 + B), which is valid"
-    numbers = [
+    return [
         ("p-value", f"{p_words(test.p_value)}, the largest of {counted(len(result.placebos), 'placebo')}"),
         ("Number of tests", "1: it is not corrected, so pairs, model and placebo must be chosen before the test"),
         ("How it was computed", f"the sum is compared with {exact}; the p-value is {valid}."),
@@ -166,41 +216,20 @@ def paired_shown(result: PairedResult) -> PublishedTest:
             )
             for each in result.placebos
         ),
-        ("Documents", _tested(len(result.rows), "document", 0)),
-        ("Pairs", _tested(result.pairs, "pair", len(result.unused))),
     ]
-    assumed = [
-        "That without training the difference of a document is as likely to lie above zero by an amount as to lie "
-        "below zero by the same amount.",
-        "No random choice ensures this. It rests on the placebo: a model that was trained on neither version, and "
-        "prefers the style of the published texts exactly as much as the model in question would without training. No "
-        "figure here can show that it does.",
-    ]
-    return PublishedTest(
-        name="paired",
-        title="Test of published and withheld versions",
-        short="Versions",
-        answer=paired_answer(result),
-        numbers=_unbroken(numbers),
-        assumed=assumed,
-        columns=("Document", "Pairs", f"Difference, {unit}"),
-        documents=[(row.id, f"{row.pairs}", _signed(row.difference, 4)) for row in result.rows],
-        figures=[(row.id, row.pairs, row.difference) for row in result.rows],
-        unused=[(each.id, reason_left_out(each)) for each in result.unused],
-        overturn=(
-            "A model that was trained on neither version and prefers the published texts as the model in question "
-            "does: the placebo would then not have been the right one.",
-            "Proof that the placebo was trained on the withheld versions: it would prefer those, and the difference "
-            "would not come from training of the model in question.",
-            SAME_COMMANDS,
-        ),
-        not_shown=NOT_SHOWN,
-        notes=paired_notes(result),
-        record=[("Attack", "reference: log-likelihood under the model less that under the placebo")],
-        checks=[("The test again gives the same p-value", f"llm-mia paired PAIRS {_models(result.passes)} -o OUT")],
-        handed_over="PAIRS is the file of the published and the withheld versions, which the other side needs, too.",
-        models=[model_rows(name, record) for name, record in result.passes.items()],
-    )
+
+
+def _control_numbers(result: PairedResult, control: ControlTest, unit: str) -> list[tuple[str, str]]:
+    preferences = [signed_words(each.prefers, "nats per token", 4) for each in (result, control)]
+    return control_numbers(control, signed_words(control.test.effect, unit, 4), preferences)
+
+
+def _in_groups(result: PairedResult, control: ControlTest | None) -> list[tuple[PairedDocument, tuple[str, ...]]]:
+    """All documents, each with the name of its group where there are two."""
+    if control is None:
+        return [(row, ()) for row in result.rows]
+    groups = ((result.rows, "published"), (control.rows, "control"))
+    return [(row, (name,)) for rows, name in groups for row in rows]
 
 
 def contents_of(tests: Sequence[PublishedTest]) -> list[tuple[str, str]]:
