@@ -69,7 +69,7 @@ def evidence_of(target: TokenSignals, **others: Evidence) -> dict[str, Evidence]
     several = {"neighbours": (target, target), "swapped": (target, target)}
     same |= several | {"text": "A text", "frequencies": TokenFrequencies(np.array([3, 1, 0]), target.tokenizer)}
     same |= {"population": Population(np.array([-2.0, -3.0, -4.0]), np.array([-2.5, -2.5, -4.5]))}
-    same |= {"gain_null": GainNull(np.array([0.25]))}
+    same |= {"gain_null": GainNull(np.array([0]), np.array([0.25]))}
     inside, shadows = np.array([True, False]), np.array([-2.0, -3.0])
     same |= {"shadows": ShadowLikelihoods(shadows, inside, 0.5, 0.5)}
     rows = np.array([shadows, shadows - 1, shadows - 2])

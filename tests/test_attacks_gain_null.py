@@ -47,11 +47,25 @@ def scores_of(pairs: Sequence[Pair], null: GainNull, form: str = "scaled") -> ND
 
 def test_the_mean_gain_of_a_token_is_drawn_towards_0_as_by_ten_more_without_a_gain() -> None:
     null = fitted([pair([1, 2], [0, 3]), pair([4, 1], [3, 3])])
-    assert null.token_gains == pytest.approx([1 / 11, 0, 0, 7 / 13])
+    assert null.token_ids.tolist() == [0, 3]
+    assert null.token_gains == pytest.approx([1 / 11, 7 / 13])
+
+
+def test_token_ids_may_be_as_large_as_those_of_a_server_that_shows_none() -> None:
+    small = [pair([1, 2, 0.5], [0, 1, 2]), pair([3, -1], [0, 2]), pair([2, 1], [2, 5])]
+    large = np.array([7, 80_000, 2**31 - 2, -1, -1, 2**31 - 1], np.int32)
+    as_large = [pair(ours.logprob - theirs.logprob, large[ours.token_ids]) for ours, theirs in small]
+    nulls = [
+        fit_gain_null([p[0] for p in pairs], [p[1] for p in pairs], ["a", "b", "c"]) for pairs in (small, as_large)
+    ]
+    assert nulls[1].token_ids.tolist() == [7, 80_000, 2**31 - 2, 2**31 - 1]
+    assert nulls[1].token_gains == pytest.approx(nulls[0].token_gains)
+    assert nulls[1].mean == pytest.approx(nulls[0].mean)
+    assert scores_of(as_large, nulls[1], "sum") == pytest.approx(scores_of(small, nulls[0], "sum"))
 
 
 def test_the_sum_by_hand_and_a_token_that_the_population_lacks_keeps_its_gain() -> None:
-    null = GainNull(np.array([0.5, 0.25]))
+    null = GainNull(np.arange(2), np.array([0.5, 0.25]))
     assert scores_of([pair([1, 2, 3, 1], [0, 1, 9, 1])], null, "sum")[0] == pytest.approx(6.0 / 2)
 
 

@@ -149,7 +149,7 @@ def evidence_of(names: tuple[str, ...], signals: list[TokenSignals]) -> dict[str
     other: dict[str, object] = {
         "neighbours": tuple(signals), "swapped": tuple(signals), "text": "a text",
         "population": Population(np.array([-2.0, -3.0]), np.array([-2.5, -2.5])),
-        "gain_null": GainNull(np.array([0.25])),
+        "gain_null": GainNull(np.array([0]), np.array([0.25])),
         "shadows": ShadowLikelihoods(np.array([-2.0, -3.0]), np.array([True, False]), 0.5, 0.5),
         "shadow_population": ShadowPopulation(
             np.array([-2.5]), np.array([[-2.0, -3.0]]), np.array([[True, False]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +31,10 @@ ENDS = (0.02, 0.98)
 def summed_excess(target: TokenLikelihoods, reference: Likelihoods, null: GainNull) -> float:
     """1/√n · Σ of the gains of a passage less the mean gain that *null* has for each of its tokens."""
     gains = (target.logprob - reference.logprob).astype(np.float64)
-    usual = null.token_gains
-    known = target.token_ids < len(usual)
-    excess = gains - np.where(known, usual[np.where(known, target.token_ids, 0)], 0.0) if len(usual) else gains
-    return float(excess.sum() / np.sqrt(len(gains)))
+    if len(null.token_ids):
+        at = np.minimum(np.searchsorted(null.token_ids, target.token_ids), len(null.token_ids) - 1)
+        gains -= np.where(null.token_ids[at] == target.token_ids, null.token_gains[at], 0.0)
+    return float(gains.sum() / np.sqrt(len(gains)))
 
 
 def standardised_excess(target: TokenLikelihoods, reference: Likelihoods, text: str, null: GainNull) -> float:
@@ -64,8 +65,8 @@ def fit_gain_null(
     features = np.array([_features(*row) for row in zip(references, texts, strict=True)])
     scale = features.std(axis=0)
     units = np.unique(list(documents), return_inverse=True)[1] if documents is not None else np.arange(len(texts))
-    token_gains, scores = _token_gains(targets, references, units)
-    null = GainNull(token_gains, features.mean(axis=0), np.where(scale > 0, scale, 1.0))
+    token_ids, token_gains, scores = _token_gains(targets, references, units)
+    null = GainNull(token_ids, token_gains, features.mean(axis=0), np.where(scale > 0, scale, 1.0))
     design = _design(features, null)
     mean = _ridge(design, scores)
     deviations = np.abs(scores - design @ mean)
@@ -74,26 +75,29 @@ def fit_gain_null(
         return GainNull(null.token_gains, null.centre, null.scale, mean)
     logs = np.log(np.maximum(deviations, 1e-3 * typical))
     log_spread = _ridge(design, np.clip(logs, *np.quantile(logs, ENDS)))
-    return GainNull(null.token_gains, null.centre, null.scale, mean, log_spread)
+    return replace(null, mean=mean, log_spread=log_spread)
 
 
 def _token_gains(
     targets: Sequence[TokenLikelihoods], references: Sequence[Likelihoods], documents: NDArray[np.intp]
-) -> tuple[Floats, Floats]:
-    """The mean gain of each token id, drawn towards 0; and `summed_excess` by the means of the other documents."""
+) -> tuple[NDArray[np.int64], Floats, Floats]:
+    """The token ids, the mean gain of each, drawn towards 0, and `summed_excess` by the means of the other documents.
+
+    Ids are not places in an array: those of a server that shows none are digests, up to 2³¹.
+    """
     lengths = np.array([len(signals) for signals in targets])
-    tokens = np.concatenate([signals.token_ids for signals in targets]).astype(np.int64)
+    ids, tokens = np.unique(np.concatenate([signals.token_ids for signals in targets]), return_inverse=True)
     gains = np.concatenate(
         [ours.logprob - theirs.logprob for ours, theirs in zip(targets, references, strict=True)]
     ).astype(np.float64)
-    count = int(tokens.max()) + 1
+    count = len(ids)
     sums, sizes = np.bincount(tokens, gains, count), np.bincount(tokens, minlength=count)
     pairs, at = np.unique(np.repeat(documents, lengths) * count + tokens, return_inverse=True)
     left_sums = sums[tokens] - np.bincount(at, gains, len(pairs))[at]
     left_sizes = sizes[tokens] - np.bincount(at, minlength=len(pairs))[at]
     passage = np.repeat(np.arange(len(lengths)), lengths)
     excess = np.bincount(passage, gains - left_sums / (left_sizes + PRIOR), len(lengths))
-    return sums / (sizes + PRIOR), excess / np.sqrt(lengths)
+    return ids.astype(np.int64), sums / (sizes + PRIOR), excess / np.sqrt(lengths)
 
 
 def _features(reference: Likelihoods, text: str) -> Floats:

@@ -88,7 +88,7 @@ def excess_gain(
 
     >>> from llm_mia import TokenSignals
     >>> new, old = (TokenSignals.of(v, token_ids=[0, 1, 1, 7]) for v in ([-1, -2, -3, -1], [-2, -4, -3, -1]))
-    >>> null = GainNull(np.array([0.5, 0.25]), mean=np.eye(7)[0], log_spread=np.eye(7)[0] * np.log(2))
+    >>> null = GainNull(np.arange(2), np.array([0.5, 0.25]), mean=np.eye(7)[0], log_spread=np.eye(7)[0] * np.log(2))
     >>> excess_gain(new, old, null, "four words of text", form="sum")  # (1 − 0.5 + 2 − 0.25 + 0 − 0.25 + 0) / 2
     1.0
     >>> excess_gain(new, old, null, "four words of text")  # (1 − 1) / 2

@@ -43,8 +43,10 @@ class GainNull:
     *mean* and *log_spread* are linear in a constant and six features in standard units (see `excess_gain`).
     """
 
+    token_ids: NDArray[np.int64]
+    """The ids of the tokens that the passages hold, ascending; the mean gain of every other token is 0."""
     token_gains: NDArray[np.float64]
-    """By token id: the mean gain of the token, nats, drawn towards 0 where it is rare; beyond the last it is 0."""
+    """The mean gain of each of these tokens, nats, drawn towards 0 where it is rare."""
     centre: NDArray[np.float64] = field(default_factory=lambda: np.zeros(6))
     """Means of the features."""
     scale: NDArray[np.float64] = field(default_factory=lambda: np.ones(6))
