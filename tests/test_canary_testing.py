@@ -248,6 +248,12 @@ def test_pairs_show_training_and_its_absence(
         ({"published": "A  text.", "withheld": "a text. "}, "line 2: has the same text on both sides"),
         ({"published": "New.", "withheld": "old 1"}, "line 2: its withheld text is the published text of pair '1'"),
         ({"id": "1", "published": "New.", "withheld": "Old."}, "line 2: repeats the id '1'"),
+        ({"published": "old 1", "withheld": "Old."}, "line 2: its published text is that of pair '1', too"),
+        ({"published": "New.", "withheld": "OTHER."}, "line 2: its withheld text is that of pair '1', too"),
+        ({"published": "New.", "withheld": "Old.", "document": float("nan")}, "line 2: its document is nan, which is"),
+        ({"published": "New.", "withheld": "Old.", "document": ["a"]}, "line 2: its document is ['a'], which is no"),
+        ({"published": "New.", "withheld": "Old.", "id": True}, "line 2: its id is True, which is no name"),
+        ({"published": "New.", "withheld": "Old.", "id": "\ud800"}, "line 2: its id holds half of a surrogate pair"),
         ([], "line 2: is no object"),
     ],
 )
@@ -257,6 +263,68 @@ def test_what_is_no_pair_is_refused_with_its_line(row: Any, why: str, tmp_path: 
     with pytest.raises(InputError, match=re.escape(f"{file} {why}")):
         run_paired_test(file, fake, FakeBackend(1), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+EDITS = [
+    (("passes",), {}, "it lacks the model"),
+    (("beacon",), "\ud800", "a name in it is no text"),
+    (("rows",), [], "it has 0 documents, and tested 24"),
+    (("rows", 0, "public"), 4, "a public variant, or a rank, that is none"),
+    (("rows", 0, "difference"), "NaN", "do not add up"),
+    (("test", "statistic"), 99.0, "do not add up to 99"),
+    (("test", "p_value"), "NaN", "100000 choices give no p-value of nan"),
+    (("test", "p_value"), 1e-9, "100000 choices give no p-value of 1e-09"),
+    (("corrected_p",), 1e-9, "cannot be 1e-09 after the correction"),
+    (("null", "counts"), [], "its histogram of other draws is none"),
+]
+
+
+@pytest.mark.parametrize(("place", "value", "why"), EDITS)
+def test_an_edited_result_that_contradicts_itself_is_refused(
+    place: Sequence[Any], value: Any, why: str, found: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(found.path / "canary.json", tmp_path / "canary.json", place, value)
+    assert main(["show", str(tmp_path)]) == 1
+    assert re.search(f"canary.json: was edited, or is damaged: .*{why}.*; run the test again", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "why"),
+    [
+        (("placebos",), [], "it lacks a model, or a placebo"),
+        (("placebos", 0, "role"), "other", "it lacks a model, or a placebo"),
+        (("placebos", 0, "test", "p_value"), 5.0, "give no p-value of 5"),
+        (("pairs",), 3, "do not have 3 pairs together"),
+        (("per",), "word", "its unit is 'word'"),
+        (("rows", 0, "difference"), "Infinity", "do not add up"),
+    ],
+)
+def test_an_edited_result_of_pairs_is_refused(
+    place: Sequence[Any], value: Any, why: str, tmp_path: Path, fake: Any
+) -> None:
+    rows = [{"published": f"Printed {n}.", "withheld": f"Draft {n}."} for n in range(8)]
+    run_paired_test(rows, fake, FakeBackend(1), out=tmp_path / "run")
+    edit(tmp_path / "run" / "paired.json", tmp_path / "run" / "paired.json", place, value)
+    with pytest.raises(RunDirectoryError, match=f"was edited, or is damaged: .*{why}"):
+        read_paired(tmp_path / "run")
+
+
+def edit(source: Path, target: Path, place: Sequence[Any], value: Any) -> None:
+    """Write the record in the file *source* with another *value* at *place* to *target*."""
+    record = entry = json.loads(source.read_text())
+    for name in place[:-1]:
+        entry = entry[name]
+    entry[place[-1]] = value
+    target.write_text(json.dumps(record))
+
+
+def test_versions_of_a_text_may_share_it_within_a_document() -> None:
+    rows: list[dict[str, Any]] = [
+        {"document": "a", "published": "Printed.", "withheld": "First draft."},
+        {"document": "a", "published": "Printed.", "withheld": "Second draft."},
+        {"document": np.int64(7), "published": "Another.", "withheld": "Third draft."},
+    ]
+    assert [pair.document for pair in read_pairs(rows)] == ["a", "a", "7"]
 
 
 def test_too_few_documents_and_no_placebo_are_refused(tmp_path: Path, fake: Any) -> None:

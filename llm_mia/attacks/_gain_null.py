@@ -72,7 +72,7 @@ def fit_gain_null(
     deviations = np.abs(scores - design @ mean)
     typical = float(deviations.mean())
     if typical < LEAST_DEVIATION:  # a passage, or equal ones: nothing shows a spread, and the score stays in nats
-        return GainNull(null.token_gains, null.centre, null.scale, mean)
+        return replace(null, mean=mean)
     logs = np.log(np.maximum(deviations, 1e-3 * typical))
     log_spread = _ridge(design, np.clip(logs, *np.quantile(logs, ENDS)))
     return replace(null, mean=mean, log_spread=log_spread)

@@ -29,6 +29,7 @@ from ._power import (
     measured_effect,
     power_of_test,
 )
+from ._reading import read_canary_test, read_paired
 from ._results import (
     CanaryDocument,
     CanaryResult,
@@ -38,8 +39,6 @@ from ._results import (
     PlaceboTest,
     UnusedBecause,
     UnusedText,
-    read_canary_test,
-    read_paired,
 )
 from ._sealing import commitment_of, drawn_variant, leaf_of, merkle_root
 from ._sign_flips import FlipTest, document_sums, flip_test, least_documents, reflipped

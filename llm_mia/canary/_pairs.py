@@ -6,6 +6,7 @@ import json
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,8 @@ def read_pairs(source: str | Path | Iterable[Mapping[str, Any]]) -> list[Pair]:
             counted from 1) and ``document`` (else each pair is a document).
 
     Raises:
-        InputError: a row lacks a version, has the same text twice, or repeats an id; or a text that is withheld in a
-            pair is published in another.
+        InputError: a row lacks a version, has the same text twice, or repeats an id; a text that is withheld in a
+            pair is published in another; or documents share a text.
     """
     name = str(source) if isinstance(source, str | Path) else IN_MEMORY
     rows = _lines(Path(source)) if isinstance(source, str | Path) else _rows(source)
@@ -61,6 +62,7 @@ def read_pairs(source: str | Path | Iterable[Mapping[str, Any]]) -> list[Pair]:
             raise PassageError(
                 places[pair.id], f"its withheld text is the published text of pair {other!r:.{NAME}}: remove a pair"
             )
+    _refuse_shared([*pairs.values()], places)
     return [*pairs.values()]
 
 
@@ -92,6 +94,20 @@ def read_control(source: str | Path | Iterable[Mapping[str, Any]], published: Se
                 "published set, too: a document is in a single set; name smaller documents, such as chapters"
             )
     return control
+
+
+def _refuse_shared(pairs: Sequence[Pair], places: Mapping[str, str]) -> None:
+    """Raise `InputError` where a text occurs in two documents: the test would count the same evidence twice."""
+    for side in SIDES:
+        first: dict[str, Pair] = {}
+        for pair in pairs:
+            earlier = first.setdefault(_folded(getattr(pair, side)), pair)
+            if earlier.document != pair.document:
+                raise PassageError(
+                    places[pair.id],
+                    f"its {side} text is that of pair {earlier.id!r:.{NAME}}, too, so both are the same evidence: give "
+                    'both the same "document", or remove a pair',
+                )
 
 
 def _rows(source: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
@@ -132,9 +148,23 @@ def _pair(where: str, number: int, row: Any) -> Pair:
         raise PassageError(
             where, "has the same text on both sides, apart from white space and case: remove the row, or correct it"
         )
-    name, document = row.get("id"), row.get("document")
-    name = str(number) if name in (None, "") else str(name)
-    return Pair(name, name if document in (None, "") else str(document), published, withheld)
+    name = _name(where, "id", row) or str(number)
+    return Pair(name, _name(where, "document", row) or name, published, withheld)
+
+
+def _name(where: str, entry: str, row: Mapping[str, Any]) -> str:
+    """The name in an *entry* of a row; empty where there is none."""
+    value = row.get(entry)
+    if value is None or value == "":
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | Integral):
+        raise PassageError(where, f"its {entry} is {value!r:.{NAME}}, which is no name: write a text or a whole number")
+    name = str(value)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise PassageError(where, f"its {entry} holds half of a surrogate pair, which is no text") from None
+    return name
 
 
 def _folded(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What the tests of canaries and of pairs give, and the files ``canary.json`` and ``paired.json``."""
+"""What the tests of canaries and of pairs give, and the writing of the files ``canary.json`` and ``paired.json``."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from ..errors import RunDirectoryError
 from ..records import MAY_BE_MISSING, Interval, PassRecord
 from ..signals import unname_written_tokens
-from ..store import RunDirectory, read_record
+from ..store import RunDirectory
 from ._manifest import CanaryKind
 from ._sign_flips import FlipTest
 from ._split_test import SplitTest
 from ._statistic import DrawTest, Histogram
 
 __all__ = [
+    "CANARY",
+    "PAIRED",
     "CanaryDocument",
     "CanaryResult",
     "ControlTest",
@@ -26,8 +27,6 @@ __all__ = [
     "PlaceboTest",
     "UnusedBecause",
     "UnusedText",
-    "read_canary_test",
-    "read_paired",
     "write_result",
 ]
 
@@ -224,29 +223,3 @@ def write_result(result: CanaryResult | PairedResult) -> None:
     with RunDirectory(result.path) as run:
         # A run directory may be moved.
         run.write_record(CANARY if isinstance(result, CanaryResult) else PAIRED, replace(result, path=Path()))
-
-
-T = TypeVar("T", CanaryResult, PairedResult)
-
-
-def read_canary_test(path: str | Path) -> CanaryResult:
-    """The result in the run directory *path*, equal to what `run_canary_test` returned.
-
-    Raises:
-        RunDirectoryError: no ``canary.json`` there, or not what `run_canary_test` wrote.
-    """
-    return _read(CanaryResult, Path(path), CANARY)
-
-
-def read_paired(path: str | Path) -> PairedResult:
-    """The result in the run directory *path*, equal to what `run_paired_test` returned.
-
-    Raises:
-        RunDirectoryError: no ``paired.json`` there, or not what `run_paired_test` wrote.
-    """
-    return _read(PairedResult, Path(path), PAIRED)
-
-
-def _read(kind: type[T], folder: Path, name: str) -> T:
-    result: T = read_record(kind, folder / name, RunDirectoryError, "run the test again")
-    return replace(result, path=folder)
