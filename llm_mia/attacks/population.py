@@ -77,8 +77,9 @@ def excess_gain(
 
     Two models of the same kind differ most in how likely they find single tokens anywhere, whatever the passage: that
     is most of the noise of a mean gain, and the population shows it. It must hold known non-members, the more the
-    better (scripts/results/attacks-tail.md has 250 to 2,000), and none of those that set a threshold: their scores
-    would be too small. ``form=sum`` is not scaled by what the spread of a passage's score depends on.
+    better (scripts/results/attacks-tail.md has 250 to 2,000), and none of a document that sets a threshold, not even
+    another passage of it: the scores of these documents would be too small. ``form=sum`` is not scaled by what
+    the spread of a passage's score depends on.
 
         e_t = log p_T(x_t | x_<t) − log p_R(x_t | x_<t) − b(x_t)
         b(v) = sum of the gains of token v in the population / (its occurrences there + 10)
