@@ -173,3 +173,19 @@ def test_a_passage_of_the_population_without_a_token_is_named(tmp_path: Path) ->
         score(
             ["a text"], FakeBackend(0), FakeBackend(1), attacks=["excess_gain"], supplies=supplies, out=tmp_path / "r"
         )
+
+
+@pytest.mark.parametrize("attack", ["excess_gain", "excess_gain:form=sum"])
+def test_a_document_of_the_population_is_not_scored_too(attack: str, tmp_path: Path) -> None:
+    scored = [{"id": "a", "document": "book", "text": "The river bends."}, {"id": "b", "text": "Seven geese."}]
+    learned = [{"id": "c", "document": "book", "text": "The water rises."}, {"id": "b", "text": "A barn owl."}]
+    models = FakeBackend(0), FakeBackend(1)
+
+    def scores(population: list[dict[str, str]], attacks: list[str], out: str) -> None:
+        supplies = Supplies(population=Passages.of(population))
+        score(Passages.of(scored), *models, attacks=attacks, supplies=supplies, out=tmp_path / out)
+
+    with pytest.raises(PassageError, match=r"row 1: its document 'book' is also that of a passage to score \(row 1\)"):
+        scores(learned, [attack], "run")
+    scores(learned, ["rmia"], "rmia")  # learns nothing of single tokens
+    scores(learned[1:], [attack], "others")  # equal ids are no equal documents

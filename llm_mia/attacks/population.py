@@ -77,8 +77,9 @@ def excess_gain(
 
     Two models of the same kind differ most in how likely single tokens are under them, whatever the passage. This is
     most of the noise of a mean gain, and the population shows it. The population must hold known non-members, the more
-    the better (scripts/results/attacks-tail.md has 250 to 2,000), and none of those that set a threshold, whose scores
-    would be too small. ``form=sum`` leaves out the mean and the spread of such passages.
+    the better (scripts/results/attacks-tail.md has 250 to 2,000), and no passage of a document that sets a threshold:
+    its scores would be too small, and too much would be flagged. ``form=sum`` leaves out the mean and the spread of
+    such passages.
 
         e_t = log p_T(x_t | x_<t) − log p_R(x_t | x_<t) − b(x_t)
         b(v) = sum of the gains of token v in the population / (its occurrences there + 10)

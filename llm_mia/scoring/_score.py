@@ -21,6 +21,7 @@ from ..signals import (
     open_run,
     plan_passes,
     refuse_scored,
+    refuse_shared_documents,
     report_activity,
     run_passes,
     running_dry,
@@ -167,6 +168,8 @@ def run_scoring(
         selection = plan.selection_for(run)
         chosen = selection.attacks
         refuse_scored(supplies, inputs)
+        if any("gain_null" in attack.evidence for attack in chosen):
+            refuse_shared_documents(supplies, inputs)
         planned = plan_passes(chosen, supplies, inputs, [role for role in plan.models if is_other_role(role)])
         keeping = Keeping.of(run, inputs, chosen, planned, wanted)
         planned = keeping.planned

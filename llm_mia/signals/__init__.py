@@ -30,7 +30,7 @@ from ._positions import score_positions
 from ._progress import PassProgress, PassWork, Progress, Step, report_activity
 from ._ranges import missing_blocks, share_out
 from ._ranks import Greeting, PassesFinished, Ranks
-from ._refusals import refuse_other_tokenizer, refuse_scored
+from ._refusals import refuse_other_tokenizer, refuse_scored, refuse_shared_documents
 from ._sharing import RangeTask, ScoredRange, SharedPass, Sharing, current_sharing, sharing
 from ._stage import ModelSource, checked_texts, model_or_spec, signals_of, write_signals
 from ._supplies import Supplies
@@ -82,6 +82,7 @@ __all__ = [
     "prefetch",
     "refuse_other_tokenizer",
     "refuse_scored",
+    "refuse_shared_documents",
     "report_activity",
     "run_passes",
     "running_dry",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import NoReturn
 
 from ..attacks import LoadedSupplies
@@ -17,6 +18,7 @@ __all__ = [
     "refuse_other_dependencies",
     "refuse_other_tokenizer",
     "refuse_scored",
+    "refuse_shared_documents",
     "refuse_target_in_role",
     "refuse_target_record_in_role",
 ]
@@ -69,6 +71,26 @@ def refuse_scored(supplies: LoadedSupplies, inputs: Inputs) -> None:
         raise PassageError(
             supplied.where, f"its text is also a passage to score ({scored.where}): remove one of the two"
         )
+
+
+def refuse_shared_documents(supplies: LoadedSupplies, inputs: Inputs) -> None:
+    """Raises `PassageError` where a named document has passages in the population, and others that are scored.
+
+    An attack that learns from the population gives the other passages of its documents scores that are too small: a
+    threshold that is set on them flags too much.
+    """
+    population = supplies.population or ()
+    learned = {passage.document: passage for passage in population if passage.document != passage.id}
+    if not learned:
+        return
+    for passage in chain.from_iterable(inputs.sources):
+        if passage.document != passage.id and passage.document in learned:
+            raise PassageError(
+                learned[passage.document].where,
+                f"its document {passage.document!r:.60} is also that of a passage to score ({passage.where}), and "
+                "excess_gain learns from the population, so the error rate would not hold: give `population` other "
+                "documents, or leave out excess_gain by naming other `attacks`",
+            )
 
 
 def refuse_other_dependencies(run: RunDirectory, wanted: PlannedPass) -> None:
