@@ -21,6 +21,10 @@ GLOSSARY = (
     ("beacon", "a public number that nobody could choose or foresee; with a secret it chose what was published"),
     ("spread", "the standard deviation of the scores of the variants of a document"),
     ("placebo", "a model that was trained on neither version of the texts"),
+    (
+        "control pair",
+        "two versions of a text that was edited as the published texts were, and of which neither appeared",
+    ),
     ("nats", "natural logarithms of probability"),
     ("p", "how probable so strong a preference, or a stronger, is at most, if what is assumed holds"),
 )
