@@ -100,9 +100,16 @@ def test_a_model_that_read_nothing_has_no_finding_with_or_without_a_placebo(
     assert "less placebo" in text
 
 
-def test_the_page_and_the_exhibit_state_which_test_it_was(tmp_path: Path) -> None:
-    short = [{"document": "short", "published": "a", "withheld": "b"}]
-    run_paired_test(PUBLISHED, FakeBackend(0), unpublished=[*CONTROL, *short], out=tmp_path / "run")
+def test_the_page_and_the_exhibit_state_which_test_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_paired_test(
+        [*PUBLISHED, {"published": "a", "withheld": "c"}],
+        FakeBackend(0),
+        unpublished=[*CONTROL, {"published": "d", "withheld": "e"}],
+        out=tmp_path / "run",
+    )
+    text = screen(capsys, "show", tmp_path / "run", "--details")
+    assert "1 pair (25): a text has no score" in text
+    assert "1 control pair (21): a text has no score" in text
     assert main(["report", str(tmp_path / "run")]) == 0
     page = (tmp_path / "run" / "report.html").read_text()
     for each in (
@@ -116,8 +123,8 @@ def test_the_page_and_the_exhibit_state_which_test_it_was(tmp_path: Path) -> Non
     assert "It rests on the placebo" not in page
     exhibit = write_exhibit(tmp_path / "run", tmp_path / "exhibit")
     rows = list(csv.DictReader(io.StringIO((exhibit / "paired.csv").read_text("utf-8-sig"))))
-    assert [row["Group"] for row in rows] == ["published"] * 12 + ["control"] * 10 + [""]
-    assert rows[-1]["Document"] == "21"
+    assert [row["Group"] for row in rows] == ["published"] * 12 + ["control"] * 10 + ["", ""]
+    assert [row["Document"] for row in rows[-2:]] == ["25", "21"]
     assert "by the control set" in (exhibit / "finding.html").read_text()
 
 

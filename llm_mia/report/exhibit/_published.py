@@ -24,6 +24,10 @@ GLOSSARY = (
     ),
     ("spread", "the standard deviation of the scores of the variants of a document"),
     ("placebo", "a model that was trained on neither version of the texts"),
+    (
+        "control pair",
+        "two versions of a text that was edited as the published texts were, and of which neither appeared",
+    ),
     ("nats", "natural logarithms of probability"),
     (
         "p",

@@ -105,9 +105,8 @@ def paired_answer(result: PairedResult) -> Answer:
     model, control = short_name(target_pass(result.passes).model.id), result.control
     significant = result.test.p_value <= FINDING_LEVEL
     pairs = f"{counted(result.pairs, 'pair')} of {counted(len(result.rows), 'document')}"
-    left_out = [] if not result.unused else [("left out", unused_words(result.unused, "pair"))]
-    if control is not None and control.unused:
-        left_out.append(("left out", unused_words(control.unused, "control pair")))
+    unused = [unused_words(result.unused, "pair")] if result.unused else []
+    unused += [unused_words(control.unused, "control pair")] if control is not None and control.unused else []
     headline, rest, facts, trust, change = (
         _by_placebo(result, significant) if control is None else _by_control(result, control, significant)
     )
@@ -116,7 +115,7 @@ def paired_answer(result: PairedResult) -> Answer:
         Outcome.DOUBTFUL if significant else Outcome.NO_FINDING,
         headline,
         rest if significant else NOT_ABSENCE,
-        [*facts, *left_out],
+        [*facts, *([("left out", "; ".join(unused))] if unused else [])],
         [trust],
         len(paired_notes(result)),
         "" if significant else change,
