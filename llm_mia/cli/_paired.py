@@ -125,8 +125,9 @@ def paired(
 ) -> None:
     """Test whether a model prefers published texts to withheld versions by more than control texts or a placebo do.
 
-    With --unpublished the finding assumes only that the control pairs were edited as the published ones were. Else it
-    rests on the placebo: a model that was trained on neither version, and is as like the target as can be.
+    With --unpublished the finding assumes only that the control pairs were edited as the published ones were.
+
+    Else it rests on the placebo: a model that was trained on neither version, and is as like the target as can be.
     """
     from ..canary import run_paired_test
     from ..report import paired_details, paired_screen, paired_summary

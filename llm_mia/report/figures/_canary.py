@@ -161,7 +161,7 @@ def _of_control(result: PairedResult, control: ControlTest) -> SumDisplay:
         description=paired_figure_words(result, sum(null.counts)),
         null=null,
         observed=control.test.statistic,
-        x_label=f"mean of published documents less that of control ones, nats per {result.per}",
+        x_label=f"mean, published less control documents: nats per {result.per}",
         y_label="splits",
         bars_label="random splits",
         line_label="the documents as they are",

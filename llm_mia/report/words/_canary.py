@@ -42,7 +42,7 @@ __all__ = [
 
 CANARY_TITLE = "The sum over documents, and what other draws would have given"
 PAIRED_TITLE = "The sum over documents, and what other signs would have given"
-CONTROL_TITLE = "Published less control documents, and what other splits would have given"
+CONTROL_TITLE = "Published less control, and what other splits would have given"
 NOT_ABSENCE = "A large p-value does not show that the model was not trained on them."
 REASONS = {
     UnusedBecause.NO_SCORE: "a text has no score, for example because it is too short",
