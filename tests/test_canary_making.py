@@ -454,6 +454,10 @@ TAMPERED: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: (folder / "public/more.txt").write_text("x"),
         r"public/more\.txt: is no public variant of a sealed document: remove it",
     ),
+    "hidden text added": (
+        lambda folder: (folder / "public/.more.txt").write_text("x"),
+        r"public/\.more\.txt: is no public variant of a sealed document: remove it",
+    ),
 }
 
 

@@ -32,7 +32,7 @@ from llm_mia.errors import InputError, LlmMiaError, ModelError, RunDirectoryErro
 from llm_mia.passages import Passages
 from llm_mia.records import Interval
 from llm_mia.report.figures import write_plan_figure
-from llm_mia.report.words import plan_advice, plan_headline
+from llm_mia.report.words import plan_advice, plan_headline, plan_notes
 from llm_mia.signals import Step, estimate
 from llm_mia.training import Method, Recipe
 
@@ -311,7 +311,10 @@ def test_what_cannot_be_planned_is_refused_in_a_line(
 def test_other_bad_input(canaries: Path, tiny: str, tmp_path: Path) -> None:
     few = Passages.of([{"text": f"{name} and nothing else"} for name in "abc"])
     for arguments, message in (
-        ({"texts": few}, "there are 3 documents, and a pilot needs 16, .* give at least 16, or leave out `texts`"),
+        (
+            {"texts": few},
+            "there are 3 documents, and a pilot needs at least 16, 4 .* leave out `texts`, .* give 3 as `documents`",
+        ),
         ({"texts": few, "kind": "rephrase"}, "the kind rephrase takes its variants from a file"),
         ({"kind": "rephrase", "rephrased": few}, "the kind rephrase needs your texts"),
         ({"kind": "other"}, "`kind` is 'other'"),
@@ -355,7 +358,11 @@ def test_the_first_screen_answers_first(
 @pytest.mark.parametrize(
     ("power", "low", "advice"),
     [
-        (0.92, 0.85, "Enough: 220 documents [more than 160] would do for a power of 80 %."),
+        (
+            0.92,
+            0.85,
+            "For a model trained as the pilots were, 220 documents [more than 160] would do for a power of 80 %.",
+        ),
         (0.92, 0.6, "Enough for 80 % at the measured effect"),
         (0.5, 0.2, "Not enough: 220 documents [more than 160] would do for a power of 80 %."),
     ],
@@ -364,6 +371,14 @@ def test_the_advice_follows_from_the_power(power: float, low: float, advice: str
     plan = a_plan(tmp_path, power, low)
     assert plan_advice(plan).replace("\N{NO-BREAK SPACE}", " ").startswith(advice)
     assert re.search(r"300 documents × 8 variants, seen once: power \d+ % \[\d+, \d+\] at p ≤ 0.01", plain(plan))
+
+
+@pytest.mark.parametrize(("effect", "noted"), [(0.5, False), (2.5, True)])
+def test_pilots_that_remember_all_are_noted(effect: float, noted: bool, tmp_path: Path) -> None:
+    plan = a_plan(tmp_path)
+    effects = tuple(replace(each, effect=Interval(effect, effect, effect)) for each in plan.effects)
+    notes = " ".join(plan_notes(replace(plan, effects=effects)))
+    assert ("say little about a model that remembers less" in notes) is noted
 
 
 def plain(plan: Any) -> str:
@@ -375,3 +390,10 @@ def test_the_figure_marks_the_design(tmp_path: Path) -> None:
     assert "the design: 300 documents" in svg.read_text("utf-8")
     assert "seen 3 times" in svg.read_text("utf-8")
     assert png.read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("name", ["documents", "repeats", "pilots"])
+def test_a_plan_of_any_size_is_not_computed(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"`{name}` is larger than"):
+        plan_canaries(out=tmp_path / "plan", **{name: 10**400})  # type: ignore[arg-type]
+    assert not (tmp_path / "plan").exists()

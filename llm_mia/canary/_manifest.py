@@ -56,6 +56,10 @@ class CanaryKind(StrEnum):
     """Each has other random words at the same place."""
 
 
+OF_FINDER = ".DS_Store"
+"""A file that macOS writes into each folder that somebody looks at."""
+
+
 @dataclass(frozen=True, slots=True)
 class SealedDocument:
     """A document of a manifest."""
@@ -252,5 +256,5 @@ def _public_faults(
                 "or restore manifest and secret"
             )
     for path in sorted(public.iterdir()):
-        if path.name not in names and not path.name.startswith("."):
+        if path.name not in {*names, OF_FINDER}:
             yield f"{path}: is no public variant of a sealed document: remove it"

@@ -45,6 +45,8 @@ REPEATS = (1, 2, 4, 8)
 USUAL_DOCUMENTS = 100
 TIMES = (0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.4, 2.8, 5.6, 8.0)
 """Multiples of the documents of the design for which the figure shows the power, besides `SHOWN_TIMES`."""
+PILOT_RATE = 1e-5
+"""Learning rate of a pilot, a tenth of the usual: a large model sees each text among far more others."""
 FEWEST_SCORED = 2
 LOCK, SETTINGS = ".lock", "settings.json"
 
@@ -100,7 +102,7 @@ def plan_canaries(
         pilots: how many models are trained.
         pilot_documents: documents of each number of repeats, in each pilot.
         others: other texts that each model is trained on once, passages of the language reference.
-        recipe: of the training; None: all weights, one epoch.
+        recipe: of the training; None: all weights, one epoch, with a learning rate of `PILOT_RATE`.
         seed: draws documents, public variants and the order of the training.
         keep_models: keep the trained models, which know the public variants.
         window_tokens: longest input fed to a model while it scores.
@@ -112,7 +114,7 @@ def plan_canaries(
         ModelError: the model cannot be trained.
         RunDirectoryError: *out* holds something else, or cannot be written.
     """
-    recipe = replace(recipe or Recipe(Method.FULL, epochs=1), seed=seed)
+    recipe = replace(recipe or Recipe(Method.FULL, epochs=1, learning_rate=PILOT_RATE), seed=seed)
     refuse_numbers(documents, repeats, level, goal, pilots, pilot_documents, others)
     spec = trainable(model)
     report_activity(progress, "reading the texts")

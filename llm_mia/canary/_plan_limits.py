@@ -12,6 +12,7 @@ from ._power import fewest_documents, least_level
 
 __all__ = ["refuse_few", "refuse_level", "refuse_numbers", "trainable"]
 
+MOST_DOCUMENTS, MOST_REPEATS, MOST_PILOTS = 10_000_000, 1_000, 1_000
 FEWEST_OF_PILOT, FEWEST_PILOTS = 4, 3
 """With fewer documents of a number of repeats, or fewer pilots, the interval is of no use."""
 
@@ -24,6 +25,10 @@ def refuse_numbers(
         raise UsageError(f"`documents` is {documents}: a design has at least 1 document")
     if repeats < 1:
         raise UsageError(f"`repeats` is {repeats}: a model sees a public variant at least 1 time")
+    most = (("documents", documents or 1, MOST_DOCUMENTS), ("repeats", repeats, MOST_REPEATS))
+    for name, number, largest in (*most, ("pilots", pilots, MOST_PILOTS)):
+        if number > largest:
+            raise UsageError(f"`{name}` is larger than {largest:,}: a plan of this size is not computed")
     if not 0 < level < 1:
         raise UsageError(f"`level` is {level:g}: a p-value lies between 0 and 1, both excluded")
     if level < least_level():
@@ -76,7 +81,8 @@ def refuse_few(source: PilotSource, settings: PilotSettings) -> None:
     wanted = f"a pilot needs {parts * settings.documents}, {settings.documents} for each of {parts} numbers of repeats"
     if fit < FEWEST_OF_PILOT:
         raise InputError(
-            f"there are {there} documents, and {wanted}: give at least {parts * FEWEST_OF_PILOT}, or leave out "
-            "`texts`, so that the pilots use texts of the package"
+            f"there are {there} documents, and a pilot needs at least {parts * FEWEST_OF_PILOT}, {FEWEST_OF_PILOT} for "
+            f"each of {parts} numbers of repeats: leave out `texts`, so that the pilots use texts of the package, and "
+            f"give {there} as `documents`"
         )
     raise InputError(f"there are {there} documents, and {wanted}: give `pilot_documents` {fit}, or more texts")

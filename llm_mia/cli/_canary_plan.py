@@ -107,8 +107,9 @@ class PilotOptions(OptionGroup):
         float | None,
         typer.Option(
             metavar="NUMBER",
-            help="Learning rate of the training, by AdamW, of all weights.",
-            show_default="0.0001",
+            help="Learning rate of the training, by AdamW, of all weights. It is low by default, because a model that "
+            "is trained on far more texts remembers less of each.",
+            show_default="0.00001",
             rich_help_panel=PILOTS,
         ),
     ] = None
@@ -179,7 +180,8 @@ def plan(
     from ..signals import report_activity
     from ..training import Method, Recipe
 
-    whole = replace(reading, passage_tokens=WHOLE)
+    whole, rate = replace(reading, passage_tokens=WHOLE), pilots.learning_rate
+    recipe = None if rate is None else Recipe(Method.FULL, 1, learning_rate=rate)
     with only_estimating(run.dry_run, as_json=run.as_json), progress_bars(run.quiet) as progress:
         planned = partial(
             plan_canaries,
@@ -196,7 +198,7 @@ def plan(
             pilots=pilots.pilots,
             pilot_documents=pilots.pilot_documents,
             others=pilots.others,
-            recipe=Recipe(Method.FULL, 1, learning_rate=pilots.learning_rate),
+            recipe=recipe,
             seed=pilots.seed,
             keep_models=pilots.keep_models,
             window_tokens=models.window_tokens,

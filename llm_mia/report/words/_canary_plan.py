@@ -24,7 +24,8 @@ __all__ = [
 ]
 
 PLAN_TITLE = "The power of a test, by the number of documents"
-PLAN_RESERVE = "A plan, not a promise: another model may remember more of the texts, or less."
+PLAN_RESERVE = "A plan, not a promise: among far more texts, a model remembers less of each."
+SATURATED = 2 / 3
 TEXTS = {
     PilotTexts.PACKAGE: "passages of Python's language reference",
     PilotTexts.TEXTS: "your texts",
@@ -45,7 +46,7 @@ def plan_advice(plan: CanaryPlan) -> str:
     """Whether the design has the wanted power, and how many documents have it."""
     goal, needed = f"{100 * plan.design.goal:g} %", plan.needed
     if plan.surely_enough:
-        return unbroken(f"Enough: {_documents(needed)} would do for a power of {goal}.")
+        return unbroken(f"For a model trained as the pilots were, {_documents(needed)} would do for a power of {goal}.")
     if plan.enough:
         there = "no number of documents reaches it" if math.isinf(needed.high) else f"{_rounded(needed.high)} would do"
         return unbroken(
@@ -90,6 +91,11 @@ def _notes(plan: CanaryPlan) -> Iterator[str]:
         "Intervals (95 %, Student) are over further trainings like these, on further documents like these. They do not "
         "cover how another model, another corpus or a later training differs."
     )
+    if _nearly_saturated(plan):
+        yield (
+            "The pilots remember the variants nearly as well as this test can show, so they say little about a model "
+            "that remembers less: measure again with a lower `learning_rate`, or more `others`."
+        )
     epochs = "once" if recipe.epochs == 1 else f"{recipe.epochs} times"
     yield (
         f"Each training read its texts {epochs} (method {recipe.method}, learning rate {recipe.rate:g}, "
@@ -107,6 +113,14 @@ def _notes(plan: CanaryPlan) -> Iterator[str]:
         )
     for note in plan.notes:
         yield f"{note[0].upper()}{note[1:].rstrip('.')}."
+
+
+def _nearly_saturated(plan: CanaryPlan) -> bool:
+    """Whether the effect of the design is above two thirds of the largest, that of scores which only its draw moves."""
+    variants = plan.design.variants
+    largest = variants / math.sqrt(variants - 1)
+    asked = next(each for each in plan.effects if each.repeats == plan.design.repeats)
+    return asked.effect.value > SATURATED * largest
 
 
 def plan_figure_words(plan: CanaryPlan) -> str:
