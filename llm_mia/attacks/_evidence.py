@@ -294,7 +294,11 @@ register_evidence(
         "what known non-members from the same source gain over the reference model (given by `population`)",
         shared=_gain_null,
         passes=POPULATION,
-        requirement=POPULATION_REQUIRED,
+        requirement=Requirement(
+            "known non-members, 500 or more, from documents of which nothing is scored: give a file of them as "
+            "`population`, and a reference model as `reference`",
+            lambda supplies: supplies.population is not None,
+        ),
         reads=("logprob", IDS),
         by_token=True,
     )

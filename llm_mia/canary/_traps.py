@@ -161,6 +161,8 @@ def sampled_sentences(
     rng, apart, sentences = np.random.default_rng(_number(secret, "sentences", "")), _Apart(), list[str]()
     temperature, idle, surplus = _Temperature(), 0, _surplus(tokenizer, "The")
     while idle < MOST_ROUNDS:
+        if report:
+            report(len(sentences))
         at_once = min(AT_ONCE, 2 * (count - len(sentences)) + 8)
         prompts = [starts[at][:1].upper() + starts[at][1:] for at in rng.integers(0, len(starts), at_once)]
         seed = int(rng.integers(0, 1 << 31))
@@ -178,8 +180,6 @@ def sampled_sentences(
                 sentences.append(sentence)
                 if len(sentences) == count:
                     return sentences
-        if report:
-            report(len(sentences))
         if whole:
             temperature.adapt(float(np.nanmedian(perplexities)), rule)
         idle = 0 if len(sentences) > before else idle + 1
