@@ -85,6 +85,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, tiny: str, tiny_reference: 
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     pairs = [json.dumps({"published": next(texts), "withheld": next(texts)}) for _ in range(20)]
     (folder / "pairs.jsonl").write_text("\n".join(pairs) + "\n", encoding="utf-8")
+    control = [json.dumps({"published": next(texts), "withheld": next(texts)}) for _ in range(20)]
+    (folder / "control.jsonl").write_text("\n".join(control) + "\n", encoding="utf-8")
     pool = [json.dumps({"id": f"pool-{at}", "text": text}) for at, text in enumerate(sentences(60, seed=81))]
     (folder / "pool.jsonl").write_text("\n".join(pool) + "\n", encoding="utf-8")
     for name, count in (("heldout", 40), ("book", 10), ("corpus", 3)):

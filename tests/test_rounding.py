@@ -208,7 +208,7 @@ def test_a_finding_that_hangs_on_the_error_advises_float32(rate: dict[str, Any],
 
 
 def test_the_first_screen_names_a_finding_that_depends_on_rounding(tmp_path: Path) -> None:
-    assert ("rounding", "the finding depends on the rounding of bfloat16; audit with --dtype float32") in answer_of(
+    assert ("rounding", "the finding depends on the rounding of bfloat16; audit in float32") in answer_of(
         audited(tmp_path, 3.0)
     ).facts
 

@@ -54,6 +54,8 @@ class Passages:
         self._contents: Contents | None = None
         self._version: object = None
         """Version of the source when its contents were noted."""
+        self._digest: tuple[object, str] | None = None
+        """Version of the source when its digest was computed, and the digest."""
 
     @classmethod
     def of(
@@ -145,8 +147,14 @@ class Passages:
         return check_inputs([self])
 
     def sha256(self) -> str:
-        """Hex digest: of a file its bytes, of a folder its files' digests and names, else of what the rows hold."""
-        return self.reader.sha256()
+        """Hex digest: of a file its bytes, of a folder its files' digests and names, else of what the rows hold.
+
+        The source is read for it only where it has changed since the last call.
+        """
+        version = self.reader.version()
+        if self._digest is None or self._digest[0] != version:
+            self._digest = version, self.reader.sha256()
+        return self._digest[1]
 
     def refuse_output(self, out: str | Path, parameter: str = "out") -> None:
         """Refuse to write to *out* where that would change what this source reads.

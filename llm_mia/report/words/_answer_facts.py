@@ -30,12 +30,12 @@ def answer_facts(audit: Audit) -> list[tuple[str, str]]:
         if shadows is not None and shadows.void:
             return _unlike(shadows)
         return [*_faults(audit.validity), *_separation(audit)]
-    wrongly = [("wrongly", _wrongly(flags, audit.control))]
+    finds = ("finds", _power_words(audit) if shadows is None else recognised_words(shadows))
+    first = [finds, ("wrongly", _wrongly(flags, audit.control))]
     if shadows is not None:
-        wrongly = _unlike(shadows) if shadows.void else [*wrongly, ("shadows", rates_words(shadows))]
+        first = [*_unlike(shadows), finds] if shadows.void else [*first, ("shadows", rates_words(shadows))]
     return [
-        ("finds", _power_words(audit) if shadows is None else recognised_words(shadows)),
-        *wrongly,
+        *first,
         _bound(flags, audit.notes),
         *_categories(flags),
         *_separation(audit),

@@ -60,7 +60,7 @@ def precision_facts(notes: Iterable[Note]) -> list[tuple[str, str]]:
     figures = [note.figures for note in notes if note.kind == NoteKind.PRECISION]
     if not figures or not figures[0].get("finding_depends"):
         return []
-    return [("rounding", f"the finding depends on the rounding of {figures[0]['dtype']}; audit with --dtype float32")]
+    return [("rounding", f"the finding depends on the rounding of {figures[0]['dtype']}; audit in float32")]
 
 
 def _number(value: float) -> str:
