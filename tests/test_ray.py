@@ -361,6 +361,7 @@ def test_workers_that_are_silent_for_long_are_reported(
     from llm_mia.distributed import shared_by_ray
 
     monkeypatch.setattr("llm_mia.distributed.crew.SILENCE", 0.0)
+    monkeypatch.setattr("llm_mia.distributed.crew.TICK", 0.01)
     reported = list[str]()
     with shared_by_ray(None, processes=1, progress=lambda step: reported.append(step.name)):
         write_signals(TEXTS[:2], Slow(0), out=tmp_path / "run", limits=LIMITS)
