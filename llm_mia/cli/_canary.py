@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["draw", "make", "verify"]
 
-WHOLE = 1 << 40
-"""Tokens of a passage, so that a text file is a single passage."""
 SENTENCES = "Sentences of --kind insert"
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of 'llm-mia canary make'.", show_default=False)]
@@ -126,7 +123,7 @@ def make(
     from ..canary import make_canaries
     from ..report.words import sealed_lines, sealing_summary
 
-    whole = replace(reading, passage_tokens=WHOLE)
+    whole = reading.of_whole_texts()
     with progress_bars(quiet) as progress:
         written = make_canaries(
             whole.read_unlabelled(texts, "texts"),

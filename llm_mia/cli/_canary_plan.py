@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["plan"]
 
-WHOLE = 1 << 40
-"""Tokens of a passage, more than any text has, so that a text file is a single passage."""
 DESIGN, PILOTS = "Design", "Pilots"
 
 
@@ -180,7 +178,7 @@ def plan(
     from ..signals import report_activity
     from ..training import Method, Recipe
 
-    whole, rate = replace(reading, passage_tokens=WHOLE), pilots.learning_rate
+    whole, rate = reading.of_whole_texts(), pilots.learning_rate
     recipe = None if rate is None else Recipe(Method.FULL, 1, learning_rate=rate)
     with only_estimating(run.dry_run, as_json=run.as_json), progress_bars(run.quiet) as progress:
         planned = partial(

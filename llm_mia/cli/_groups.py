@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["ReadingOptions", "RunOptions"]
 
 
+WHOLE = 1 << 40
+"""Tokens of a passage, more than any text has."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingOptions(OptionGroup):
     """How files of passages are read."""
@@ -33,6 +37,10 @@ class ReadingOptions(OptionGroup):
     labels: opt.LabelWords = None
     skip_empty: opt.SkipEmpty = False
     passage_tokens: opt.PassageTokens = 128
+
+    def of_whole_texts(self) -> ReadingOptions:
+        """The same, with each text file as a single passage."""
+        return replace(self, passage_tokens=WHOLE)
 
     def read_anywhere(self, source: str, name: str) -> Passages:
         """The passages of *source*, which may be a URL, by a cluster of Ray to which this process is connected."""

@@ -30,8 +30,8 @@ __all__ = [
     "canary_answer",
     "canary_figure_words",
     "canary_notes",
-    "draw_words",
-    "draws_words",
+    "choice_words",
+    "p_value_method_words",
     "paired_answer",
     "paired_figure_words",
     "paired_notes",
@@ -78,10 +78,10 @@ def canary_answer(result: CanaryResult) -> Answer:
             ("effect", f"{signed_words(test.effect, 'spreads')} from sealed to public variants"),
             ("tests", _tests_words(result)),
             ("p-value", f"of all documents together, by {result.attack}; no single document has one"),
-            ("draws", draws_words(result)),
+            ("draws", p_value_method_words(result)),
             *([("left out", unused_words(result.unused, "document"))] if result.unused else []),
         ],
-        ["It assumes only that the choice was random; it assumes nothing about the texts.", draw_words(result)],
+        ["It assumes only that the choice was random; it assumes nothing about the texts.", choice_words(result)],
         len(canary_notes(result)),
         "" if significant else "more documents, or variants that appear more often",
     )
@@ -262,7 +262,7 @@ def _tests_words(result: CanaryResult) -> str:
     )
 
 
-def draws_words(result: CanaryResult) -> str:
+def p_value_method_words(result: CanaryResult) -> str:
     """How the p-value was computed."""
     test = result.test
     if test.exact:
@@ -270,7 +270,7 @@ def draws_words(result: CanaryResult) -> str:
     return f"compared with {test.choices:,} random draws; the p-value (1 + b) ÷ (1 + B) is valid"
 
 
-def draw_words(result: CanaryResult) -> str:
+def choice_words(result: CanaryResult) -> str:
     """What fixed the choice of the public variants, in a sentence."""
     if not result.beacon:
         return "The choice rests on the secret alone: whoever has it could have tried several before sealing."

@@ -12,8 +12,8 @@ from ._answer import Answer
 from ._canary import (
     canary_answer,
     canary_notes,
-    draw_words,
-    draws_words,
+    choice_words,
+    p_value_method_words,
     paired_answer,
     paired_notes,
     reason_left_out,
@@ -102,7 +102,7 @@ def canary_shown(result: CanaryResult) -> PublishedTest:
         ("p-value, corrected for all tests", p_words(result.corrected_p)),
         ("p-value of this test alone", p_words(test.p_value)),
         ("Tests of these canaries so far", f"{result.tests:,}; the correction is that of {result.correction}"),
-        ("How it was computed", f"{draws_words(result)}."),
+        ("How it was computed", f"{p_value_method_words(result)}."),
         ("Effect", f"{signed_words(test.effect, 'spreads')} from sealed to public variants, mean over documents"),
         ("Sum over documents", f"{test.statistic:.2f} spreads".replace("-", "−")),
         ("Documents", _tested(len(result.rows), "document", len(result.unused))),
@@ -111,7 +111,7 @@ def canary_shown(result: CanaryResult) -> PublishedTest:
     assumed = [
         "Only that the choice was random: each variant of a document had the same probability of becoming public, and "
         "the choices did not depend on each other.",
-        draw_words(result),
+        choice_words(result),
         "Nothing is assumed about the texts, the models or the attack. A poor attack, or a poor reference model, "
         "makes the test weak, and never invalid.",
     ]
