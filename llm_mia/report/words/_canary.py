@@ -137,9 +137,12 @@ def _by_placebo(result: PairedResult, significant: bool) -> Basis:
     )
     facts = [
         ("effect", f"document {signed_words(test.effect, f'nats per {result.per}', 3)}, less placebo"),
-        ("target", f"pair {signed_words(result.prefers, 'nats per token', 3)}"),
+        ("target", f"prefers them by {signed_words(result.prefers, 'nats per token', 3)}"),
         *(
-            ("placebo", f"pair {signed_words(each.prefers, 'nats per token', 3)}; {p_words(each.test.p_value)}")
+            (
+                "placebo",
+                f"prefers them by {signed_words(each.prefers, 'nats per token', 3)}; {p_words(each.test.p_value)}",
+            )
             for each in result.placebos
         ),
         ("p-value", "of all documents together; no single document or pair has one"),

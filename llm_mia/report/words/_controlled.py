@@ -76,8 +76,8 @@ def control_facts(control: ControlTest, effect: str, preferences: Sequence[str])
     published, unpublished = preferences
     return [
         ("effect", f"{effect}, from control to published{less_placebo(control)}"),
-        ("published", f"pair {published}"),
-        ("control", f"pair {unpublished}; {_group(control.pairs, len(control.rows))}"),
+        ("published", f"preferred by {published}"),
+        ("control", f"preferred by {unpublished}; {_group(control.pairs, len(control.rows))}"),
         ("p-value", f"of all documents together; {computed_words(control)}"),
     ]
 
